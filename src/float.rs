@@ -1,0 +1,215 @@
+//! The element types: `f32` and `f64`, behind one sealed trait.
+
+use crate::arch::{Kernel, Token};
+use crate::gemm::portable::Gemm;
+use crate::scratch::Scratch;
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// An element of a matrix: `f32` or `f64`. Sealed; the operations are what the kernels need.
+pub trait Float:
+    sealed::Sealed
+    + Copy
+    + Debug
+    + Default
+    + Display
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+    + Gemm
+    + Scratch
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The distance from 1 to the next larger number.
+    const EPSILON: Self;
+    /// The smallest positive normal number.
+    const MIN_POSITIVE: Self;
+    /// +∞.
+    const INFINITY: Self;
+    /// −∞.
+    const NEG_INFINITY: Self;
+    /// Not a number.
+    const NAN: Self;
+
+    /// The nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+    /// This value as `f64`, exactly.
+    fn to_f64(self) -> f64;
+    /// |x|.
+    fn abs(self) -> Self;
+    /// √x.
+    fn sqrt(self) -> Self;
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// ln x.
+    fn ln(self) -> Self;
+    /// ln(1 + x), accurate near 0.
+    fn ln_1p(self) -> Self;
+    /// Whether this is not a number.
+    fn is_nan(self) -> bool;
+    /// Whether this is neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+
+    /// `self · a + b`; rounded once where the target has a fused multiply-add, twice elsewhere
+    /// (the fused one is a slow library call there).
+    #[doc(hidden)]
+    fn multiply_add(self, a: Self, b: Self) -> Self;
+    /// The nearest integer, ties to even. Only for |x| below 2²² (f32) or 2⁵¹ (f64).
+    #[doc(hidden)]
+    fn round_small(self) -> Self;
+    /// `self · 2ⁿ` for an integral `n`, as if the exponent had no bounds until the one rounding at
+    /// the end. `n` lies in ±252 (f32) or ±2044 (f64).
+    #[doc(hidden)]
+    fn scale_by_power_of_two(self, n: Self) -> Self;
+    /// Mantissa in [√½, √2) and integral exponent of a positive normal number.
+    #[doc(hidden)]
+    fn split_exponent(self) -> (Self, Self);
+    /// Runs a kernel with the token of an instruction set.
+    #[doc(hidden)]
+    fn dispatch<K: Kernel<Self>>(token: Token, kernel: K) -> K::Output;
+}
+
+/// What `impl Float` holds that differs between the two types in a type's or a constant's name only.
+macro_rules! float_impl {
+    ($float:ident, $bits:ident, $mantissa_bits:expr, $exponent_bias:expr, $sqrt_half:expr, $rounder:expr) => {
+        impl Float for $float {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const EPSILON: Self = $float::EPSILON;
+            const MIN_POSITIVE: Self = $float::MIN_POSITIVE;
+            const INFINITY: Self = $float::INFINITY;
+            const NEG_INFINITY: Self = $float::NEG_INFINITY;
+            const NAN: Self = $float::NAN;
+
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as $float
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+
+            #[inline(always)]
+            fn abs(self) -> Self {
+                $float::abs(self)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $float::sqrt(self)
+            }
+
+            #[inline]
+            fn exp(self) -> Self {
+                $float::exp(self)
+            }
+
+            #[inline]
+            fn ln(self) -> Self {
+                $float::ln(self)
+            }
+
+            #[inline]
+            fn ln_1p(self) -> Self {
+                $float::ln_1p(self)
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                $float::is_nan(self)
+            }
+
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                $float::is_finite(self)
+            }
+
+            #[inline(always)]
+            fn multiply_add(self, a: Self, b: Self) -> Self {
+                if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+                    $float::mul_add(self, a, b)
+                } else {
+                    self * a + b
+                }
+            }
+
+            #[inline(always)]
+            fn round_small(self) -> Self {
+                // Adding 1.5 · 2^mantissa_bits leaves no bits for a fraction.
+                (self + $rounder) - $rounder
+            }
+
+            #[inline(always)]
+            fn scale_by_power_of_two(self, n: Self) -> Self {
+                // Two factors, each with an exponent in range, so that results which overflow or
+                // are subnormal are rounded once, by the second product.
+                let power = |n: Self| {
+                    let biased = ((n + $rounder).to_bits()).wrapping_add($exponent_bias);
+                    $float::from_bits(biased << $mantissa_bits)
+                };
+                let half = (n * 0.5).round_small();
+                self * power(half) * power(n - half)
+            }
+
+            #[inline(always)]
+            fn split_exponent(self) -> (Self, Self) {
+                // Subtracting √½ as bits moves the boundary between exponents from 1 to √½.
+                let sqrt_half: $bits = $float::to_bits($sqrt_half);
+                let shifted = self.to_bits().wrapping_sub(sqrt_half);
+                let exponent = ((shifted as <$float as Signed>::Int) >> $mantissa_bits) as $float;
+                let mantissa_mask: $bits = (1 << $mantissa_bits) - 1;
+                let mantissa = (shifted & mantissa_mask).wrapping_add(sqrt_half);
+                ($float::from_bits(mantissa), exponent)
+            }
+
+            #[inline(always)]
+            fn dispatch<K: Kernel<Self>>(token: Token, kernel: K) -> K::Output {
+                match token {
+                    Token::Scalar(token) => kernel.run(token),
+                    #[cfg(target_arch = "x86_64")]
+                    Token::Avx2(token) => token.enter(kernel),
+                    #[cfg(target_arch = "x86_64")]
+                    Token::Avx512(token) => token.enter(kernel),
+                }
+            }
+        }
+    };
+}
+
+/// The signed integer of a float's width, for an arithmetic shift of its bits.
+trait Signed {
+    type Int;
+}
+
+impl Signed for f32 {
+    type Int = i32;
+}
+
+impl Signed for f64 {
+    type Int = i64;
+}
+
+float_impl!(f32, u32, 23, 127, std::f32::consts::FRAC_1_SQRT_2, 12_582_912.0);
+float_impl!(f64, u64, 52, 1023, std::f64::consts::FRAC_1_SQRT_2, 6_755_399_441_055_744.0);

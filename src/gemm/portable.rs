@@ -1,0 +1,162 @@
+//! The portable engine: `matrixmultiply`, a cache-sized panel of C at a time, so that the epilogue
+//! finds the panel still in cache and panels can be shared out.
+//!
+//! The panels depend on the product's shape alone, never on the number of threads, so neither do
+//! the results.
+
+use super::{Epilogue, Product, multiply_adds};
+use crate::float::Float;
+use crate::par::Par;
+
+/// `matrixmultiply`'s function for one element type.
+pub trait Gemm: Sized {
+    /// m, k, n, α, then pointer, row stride and column stride of A and of B, β, and those of C.
+    #[doc(hidden)]
+    #[allow(clippy::type_complexity, reason = "the signature is matrixmultiply's")]
+    const MATRIXMULTIPLY: unsafe fn(
+        usize,
+        usize,
+        usize,
+        Self,
+        *const Self,
+        isize,
+        isize,
+        *const Self,
+        isize,
+        isize,
+        Self,
+        *mut Self,
+        isize,
+        isize,
+    );
+}
+
+impl Gemm for f32 {
+    const MATRIXMULTIPLY: unsafe fn(
+        usize,
+        usize,
+        usize,
+        f32,
+        *const f32,
+        isize,
+        isize,
+        *const f32,
+        isize,
+        isize,
+        f32,
+        *mut f32,
+        isize,
+        isize,
+    ) = matrixmultiply::sgemm;
+}
+
+impl Gemm for f64 {
+    const MATRIXMULTIPLY: unsafe fn(
+        usize,
+        usize,
+        usize,
+        f64,
+        *const f64,
+        isize,
+        isize,
+        *const f64,
+        isize,
+        isize,
+        f64,
+        *mut f64,
+        isize,
+        isize,
+    ) = matrixmultiply::dgemm;
+}
+
+/// Bytes of C's panel and of the rows of A that make it: half a second-level cache.
+const PANEL_BYTES: usize = 512 * 1024;
+/// A panel's columns where C is too low to be cut into rows.
+const PANEL_COLS: usize = 256;
+/// Panels are cut at multiples of this, which no microkernel's tile exceeds.
+const TILE: usize = 16;
+
+/// Rows and columns of a panel.
+fn panel_shape<T>(m: usize, k: usize, n: usize) -> (usize, usize) {
+    let row_bytes = size_of::<T>() * n.saturating_add(k);
+    let rows = (PANEL_BYTES / row_bytes.max(1)).clamp(64, 512).next_multiple_of(TILE);
+    if m > rows { (rows, n) } else { (m, PANEL_COLS) }
+}
+
+/// Computes a product whose C is not empty.
+pub(super) fn run<T: Float>(product: Product<'_, T>, par: Par) {
+    let (m, n, k) = (product.a.rows(), product.b.cols(), product.a.cols());
+    let (panel_rows, panel_cols) = panel_shape::<T>(m, k, n);
+    let across = n.div_ceil(panel_cols);
+    let count = m.div_ceil(panel_rows) * across;
+    let panels = Panels::new(product);
+    par.for_each_index(count, multiply_adds(m, k, n), &|i| {
+        let (row, col) = (i / across * panel_rows, i % across * panel_cols);
+        // SAFETY: every index yields another panel, so no two tasks write the same element.
+        unsafe {
+            panels.multiply(row, col, panel_rows.min(m - row), panel_cols.min(n - col));
+        }
+    });
+}
+
+/// The product with C as a pointer, so that tasks can write its panels at the same time.
+struct Panels<'a, T> {
+    product: Product<'a, T>,
+    c: *mut T,
+}
+
+// SAFETY: `c` points to the elements of `product.c`, borrowed mutably for 'a; they are written
+// through `multiply` alone, whose callers keep panels apart. All else is only read.
+unsafe impl<T: Sync> Sync for Panels<'_, T> {}
+
+impl<'a, T: Float> Panels<'a, T> {
+    fn new(mut product: Product<'a, T>) -> Self {
+        let c = product.c.as_mut_ptr();
+        Panels { product, c }
+    }
+
+    /// Computes the panel of `rows` × `cols` elements at (`row`, `col`), epilogue included.
+    ///
+    /// # Safety
+    /// The panel lies in C, has elements, and nothing else accesses it meanwhile.
+    unsafe fn multiply(&self, row: usize, col: usize, rows: usize, cols: usize) {
+        let Product { alpha, a, b, beta, c, epilogue } = &self.product;
+        let (rsc, csc) = (c.row_stride(), c.col_stride());
+        let k = if *alpha == T::ZERO { 0 } else { a.cols() };
+        // SAFETY: a view's elements lie in its slice, so the first elements of row `row` of A,
+        // column `col` of B and the panel of C, and `rows`, `cols` and k steps from there, are in
+        // bounds (with k = 0, A and B are not read, so their pointers stay at the start).
+        // Strides of a view fit in isize. C's elements do not overlap, as in any MatMut.
+        unsafe {
+            let offset = |rows: usize| if k == 0 { 0 } else { rows };
+            let a_row = a.as_ptr().add(offset(row * a.row_stride()));
+            let b_col = b.as_ptr().add(offset(col * b.col_stride()));
+            let panel = self.c.add(row * rsc + col * csc);
+            T::MATRIXMULTIPLY(
+                rows,
+                k,
+                cols,
+                *alpha,
+                a_row,
+                a.row_stride() as isize,
+                a.col_stride() as isize,
+                b_col,
+                b.row_stride() as isize,
+                b.col_stride() as isize,
+                *beta,
+                panel,
+                rsc as isize,
+                csc as isize,
+            );
+            if matches!(epilogue, Epilogue::None) {
+                return;
+            }
+            for i in 0..rows {
+                for j in 0..cols {
+                    let element = panel.add(i * rsc + j * csc);
+                    *element = epilogue.apply(*element, row + i, col + j);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Who does the work: the calling thread, or the rayon pool it is in. The one place that decides
+//! what is worth splitting.
+//!
+//! A kernel states how much it has to do and where it may be cut; it is cut only between rows that
+//! do not depend on each other, so the number of threads never changes a result.
+
+use crate::view::{MatMut, MatRef};
+
+/// How a kernel may use threads.
+///
+/// The crate never makes a pool: [`Par::Rayon`] means the pool the caller is in, or rayon's global
+/// one. Work too small to be worth sharing stays on the calling thread either way, and the results
+/// are the same, bit for bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Par {
+    /// On the calling thread alone.
+    #[default]
+    Seq,
+    /// On the current rayon pool (feature `rayon`, on by default).
+    #[cfg(feature = "rayon")]
+    Rayon,
+}
+
+/// The least work worth a task of its own, in elementary operations (a multiply-add, or a few
+/// instructions on one element). Waking a sleeping pool costs 5 to 20 µs; a core does this much in
+/// about that time.
+const TASK: usize = 1 << 20;
+
+impl Par {
+    /// How many tasks to make of `work` elementary operations: 1 where sharing would not pay.
+    pub(crate) fn tasks(self, work: usize) -> usize {
+        match self {
+            Par::Seq => 1,
+            #[cfg(feature = "rayon")]
+            Par::Rayon => (work / TASK).clamp(1, 4 * rayon::current_num_threads().max(1)),
+        }
+    }
+
+    /// Runs `f` on parts of `parts`, which have `rows` rows, each a multiple of `grain` rows
+    /// except the last. `f` is given a part and the index of its first row.
+    pub(crate) fn split_rows<P: Rows>(
+        self,
+        parts: P,
+        rows: usize,
+        grain: usize,
+        work: usize,
+        f: &(impl Fn(P, usize) + Sync),
+    ) {
+        let tasks = if parts.can_split() { self.tasks(work) } else { 1 };
+        let part_rows = rows.div_ceil(tasks).next_multiple_of(grain);
+        run_split(parts, 0, rows, part_rows.max(1), f);
+    }
+
+    /// Runs `f(0)` to `f(count − 1)`, in any order.
+    pub(crate) fn for_each_index(self, count: usize, work: usize, f: &(impl Fn(usize) + Sync)) {
+        if self.tasks(work) == 1 {
+            return (0..count).for_each(f);
+        }
+        #[cfg(feature = "rayon")]
+        rayon_for_each(0, count, f);
+    }
+
+    /// Enters the pool once, so that the kernels inside `f` need not, where `work` is worth it.
+    pub(crate) fn enter<R: Send>(self, work: usize, f: impl FnOnce(Par) -> R + Send) -> R {
+        if self.tasks(work) == 1 {
+            return f(Par::Seq);
+        }
+        #[cfg(feature = "rayon")]
+        return rayon::join(|| f(self), || ()).0;
+        #[cfg(not(feature = "rayon"))]
+        f(self)
+    }
+}
+
+#[cfg(feature = "rayon")]
+fn rayon_for_each(start: usize, end: usize, f: &(impl Fn(usize) + Sync)) {
+    match end - start {
+        0 => {}
+        1 => f(start),
+        _ => {
+            let middle = start.midpoint(end);
+            rayon::join(|| rayon_for_each(start, middle, f), || rayon_for_each(middle, end, f));
+        }
+    }
+}
+
+/// Halves `parts` until each has at most `part_rows` rows.
+fn run_split<P: Rows>(
+    parts: P,
+    first_row: usize,
+    rows: usize,
+    part_rows: usize,
+    f: &(impl Fn(P, usize) + Sync),
+) {
+    if rows <= part_rows {
+        return f(parts, first_row);
+    }
+    let cut = rows.div_ceil(part_rows) / 2 * part_rows;
+    let (above, below) = parts.split_at_row(cut);
+    let left = || run_split(above, first_row, cut, part_rows, f);
+    let right = || run_split(below, first_row + cut, rows - cut, part_rows, f);
+    #[cfg(feature = "rayon")]
+    rayon::join(left, right);
+    #[cfg(not(feature = "rayon"))]
+    (left(), right());
+}
+
+/// What can be cut between rows: matrices, slices with one element a row, and tuples of them.
+pub(crate) trait Rows: Sized + Send {
+    /// Whether it can be cut between any two rows.
+    fn can_split(&self) -> bool {
+        true
+    }
+
+    /// The rows before `row`, and the rest.
+    fn split_at_row(self, row: usize) -> (Self, Self);
+}
+
+impl<T: Copy + Send> Rows for MatMut<'_, T> {
+    fn can_split(&self) -> bool {
+        self.can_split_rows()
+    }
+
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        MatMut::split_at_row(self, row)
+    }
+}
+
+impl<T: Copy + Sync> Rows for MatRef<'_, T> {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        MatRef::split_at_row(self, row)
+    }
+}
+
+impl<T: Send> Rows for &mut [T] {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        self.split_at_mut(row)
+    }
+}
+
+impl<A: Rows, B: Rows> Rows for (A, B) {
+    fn can_split(&self) -> bool {
+        self.0.can_split() && self.1.can_split()
+    }
+
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        let (a, c) = self.0.split_at_row(row);
+        let (b, d) = self.1.split_at_row(row);
+        ((a, b), (c, d))
+    }
+}

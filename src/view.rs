@@ -1,0 +1,442 @@
+//! Matrices as views: a shape and two strides laid over a slice the caller owns.
+//!
+//! What a kernel relies on is established here and nowhere else: every element of a view lies
+//! inside its slice, no arithmetic on its extents and strides overflows `isize`, and no two
+//! elements of a [`MatMut`] share a place.
+
+use crate::error::{Error, Result};
+use std::ops::Range;
+
+/// Shape and strides, in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl Layout {
+    fn row_major(rows: usize, cols: usize) -> Self {
+        Layout { rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// The number of elements from the first to the last, both included.
+    fn span(&self) -> Result<usize> {
+        let reach = |extent: usize, stride: usize, argument| {
+            let too_large = Error::TooLarge { argument, extent, found: stride };
+            match extent.checked_mul(stride) {
+                Some(product) if product <= isize::MAX as usize => Ok(product),
+                _ => Err(too_large),
+            }
+        };
+        let down = reach(self.rows, self.row_stride, "row_stride")?;
+        let across = reach(self.cols, self.col_stride, "col_stride")?;
+        if self.is_empty() {
+            return Ok(0);
+        }
+        // Both terms are at most isize::MAX, so their sum fits in usize.
+        Ok((down - self.row_stride) + (across - self.col_stride) + 1)
+    }
+
+    /// `Err` unless all elements lie in a slice of `len`.
+    fn check(&self, len: usize) -> Result<usize> {
+        let span = self.span()?;
+        if span > len {
+            return Err(Error::OutOfBounds { argument: "data", expected: span, found: len });
+        }
+        Ok(span)
+    }
+
+    /// Whether two different elements share a place: `i·row_stride = j·col_stride` has a solution
+    /// other than zero with `i < rows` and `j < cols`. The smallest one is
+    /// `i = col_stride / g`, `j = row_stride / g`, where `g` is their greatest common divisor.
+    fn overlaps(&self) -> bool {
+        let g = gcd(self.row_stride, self.col_stride);
+        if self.is_empty() || self.rows == 1 && self.cols == 1 {
+            false
+        } else if g == 0 {
+            true
+        } else {
+            self.col_stride / g < self.rows && self.row_stride / g < self.cols
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0 || self.cols == 0
+    }
+
+    fn transposed(self) -> Self {
+        Layout {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    /// The layout of some of the rows, and where its first element lies.
+    fn row_range(self, range: &Range<usize>) -> Result<(usize, Self)> {
+        if range.start > range.end || range.end > self.rows {
+            let found = (range.start, range.end);
+            return Err(Error::Range { argument: "rows", expected: self.rows, found });
+        }
+        let part = Layout { rows: range.end - range.start, ..self };
+        let start = if part.is_empty() { 0 } else { range.start * self.row_stride };
+        Ok((start, part))
+    }
+
+    /// Where an element lies, if there is such an element.
+    fn index(&self, row: usize, col: usize) -> Option<usize> {
+        (row < self.rows && col < self.cols).then(|| row * self.row_stride + col * self.col_stride)
+    }
+
+    /// Whether each row lies after the one before it, so that the slice can be cut between rows.
+    fn rows_in_sequence(&self) -> bool {
+        self.rows <= 1 || self.is_empty() || self.row_stride > (self.cols - 1) * self.col_stride
+    }
+
+    /// Whether the elements, row by row, are the slice itself.
+    fn is_contiguous(&self) -> bool {
+        (self.col_stride == 1 || self.cols <= 1) && (self.row_stride == self.cols || self.rows <= 1)
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A matrix to read: rows × columns with a stride each, over a borrowed slice.
+///
+/// ```
+/// use gradkern::MatRef;
+///
+/// let data = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let m = MatRef::new(&data, 2, 3)?;
+/// assert_eq!(m.get(1, 0), Some(4.0));
+/// assert_eq!(m.t().get(0, 1), Some(4.0));
+/// assert_eq!(m.row_range(1..2)?.row(0), Some(&data[3..]));
+/// # Ok::<(), gradkern::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MatRef<'a, T> {
+    data: &'a [T],
+    layout: Layout,
+}
+
+/// A matrix to write: as [`MatRef`], over a slice borrowed mutably, with no two elements in one
+/// place.
+#[derive(Debug)]
+pub struct MatMut<'a, T> {
+    data: &'a mut [T],
+    layout: Layout,
+}
+
+impl<'a, T: Copy> MatRef<'a, T> {
+    /// A row-major matrix that is the whole of `data`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless `data` has `rows × cols` elements; [`Error::TooLarge`] if that
+    /// product exceeds `isize::MAX`.
+    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Result<Self> {
+        let layout = Layout::row_major(rows, cols);
+        layout.span()?;
+        crate::error::check_length("data", rows * cols, data.len())?;
+        Ok(MatRef { data, layout })
+    }
+
+    /// A matrix whose element (r, c) is `data[r · row_stride + c · col_stride]`. A stride of 0
+    /// repeats one row, or one column.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] if an element lies past `data`; [`Error::TooLarge`] if an extent
+    /// times its stride exceeds `isize::MAX`.
+    pub fn with_strides(
+        data: &'a [T],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Result<Self> {
+        let layout = Layout { rows, cols, row_stride, col_stride };
+        let span = layout.check(data.len())?;
+        Ok(MatRef { data: &data[..span], layout })
+    }
+
+    /// The transpose: the same elements, rows and columns exchanged.
+    #[must_use]
+    pub fn t(self) -> Self {
+        MatRef { data: self.data, layout: self.layout.transposed() }
+    }
+
+    /// The rows of a range.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if the range does not lie in `0..rows`.
+    pub fn row_range(self, rows: Range<usize>) -> Result<Self> {
+        let (start, layout) = self.layout.row_range(&rows)?;
+        Ok(MatRef { data: &self.data[start..], layout })
+    }
+
+    /// The element at (`row`, `col`), or `None` outside the matrix.
+    #[must_use]
+    pub fn get(&self, row: usize, col: usize) -> Option<T> {
+        self.layout.index(row, col).map(|i| self.data[i])
+    }
+
+    /// A row as a slice, or `None` if there is no such row or its elements are not adjacent.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Option<&'a [T]> {
+        if row >= self.rows() || !self.rows_are_slices() {
+            return None;
+        }
+        if self.cols() == 0 {
+            return Some(&[]);
+        }
+        Some(&self.data[row * self.layout.row_stride..][..self.layout.cols])
+    }
+
+    /// All elements, row by row, if they lie so in memory.
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&'a [T]> {
+        if self.is_empty() {
+            return Some(&[]);
+        }
+        self.layout.is_contiguous().then(|| &self.data[..self.rows() * self.cols()])
+    }
+}
+
+impl<'a, T: Copy> MatMut<'a, T> {
+    /// A row-major matrix that is the whole of `data`.
+    ///
+    /// # Errors
+    /// As [`MatRef::new`].
+    pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Result<Self> {
+        let layout = Layout::row_major(rows, cols);
+        layout.span()?;
+        crate::error::check_length("data", rows * cols, data.len())?;
+        Ok(MatMut { data, layout })
+    }
+
+    /// A matrix whose element (r, c) is `data[r · row_stride + c · col_stride]`.
+    ///
+    /// # Errors
+    /// As [`MatRef::with_strides`], and [`Error::Overlap`] if two elements would share a place.
+    pub fn with_strides(
+        data: &'a mut [T],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Result<Self> {
+        let layout = Layout { rows, cols, row_stride, col_stride };
+        let span = layout.check(data.len())?;
+        if layout.overlaps() {
+            let (shape, found) = ((rows, cols), (row_stride, col_stride));
+            return Err(Error::Overlap { argument: "data", shape, found });
+        }
+        Ok(MatMut { data: &mut data[..span], layout })
+    }
+
+    /// The transpose: the same elements, rows and columns exchanged.
+    #[must_use]
+    pub fn t(self) -> Self {
+        MatMut { data: self.data, layout: self.layout.transposed() }
+    }
+
+    /// The rows of a range.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if the range does not lie in `0..rows`.
+    pub fn row_range(self, rows: Range<usize>) -> Result<Self> {
+        let (start, layout) = self.layout.row_range(&rows)?;
+        Ok(MatMut { data: &mut self.data[start..], layout })
+    }
+
+    /// This matrix, to read.
+    #[must_use]
+    pub fn as_ref(&self) -> MatRef<'_, T> {
+        MatRef { data: self.data, layout: self.layout }
+    }
+
+    /// This matrix, borrowed for a shorter time.
+    #[must_use]
+    pub fn reborrow(&mut self) -> MatMut<'_, T> {
+        MatMut { data: self.data, layout: self.layout }
+    }
+
+    /// The element at (`row`, `col`), or `None` outside the matrix.
+    #[must_use]
+    pub fn get_mut(&mut self, row: usize, col: usize) -> Option<&mut T> {
+        self.layout.index(row, col).map(|i| &mut self.data[i])
+    }
+
+    /// A row as a slice, or `None` if there is no such row or its elements are not adjacent.
+    #[must_use]
+    pub fn row_mut(&mut self, row: usize) -> Option<&mut [T]> {
+        if row >= self.rows() || !self.rows_are_slices() {
+            return None;
+        }
+        if self.cols() == 0 {
+            return Some(&mut []);
+        }
+        Some(&mut self.data[row * self.layout.row_stride..][..self.layout.cols])
+    }
+
+    /// All elements, row by row, if they lie so in memory.
+    #[must_use]
+    pub fn into_slice(self) -> Option<&'a mut [T]> {
+        if self.is_empty() {
+            return Some(&mut []);
+        }
+        let len = self.rows() * self.cols();
+        self.layout.is_contiguous().then(|| &mut self.data[..len])
+    }
+
+    /// Sets every element.
+    pub fn fill(&mut self, value: T) {
+        if self.is_empty() {
+            return;
+        }
+        for row in 0..self.rows() {
+            if let Some(row) = self.row_mut(row) {
+                row.fill(value);
+            } else {
+                for col in 0..self.cols() {
+                    self.data[row * self.layout.row_stride + col * self.layout.col_stride] = value;
+                }
+            }
+        }
+    }
+
+    /// Whether the matrix can be cut between any two rows.
+    pub(crate) fn can_split_rows(&self) -> bool {
+        self.layout.rows_in_sequence()
+    }
+
+    /// The rows before `row`, and the rest.
+    ///
+    /// Panics unless [`can_split_rows`](Self::can_split_rows) and `row ≤ rows`.
+    pub(crate) fn split_at_row(self, row: usize) -> (Self, Self) {
+        assert!(self.can_split_rows() && row <= self.rows(), "rows cannot be split at {row}");
+        let above = Layout { rows: row, ..self.layout };
+        let below = Layout { rows: self.rows() - row, ..self.layout };
+        // The slice ends with the last element, so a cut after the last row lies past its end.
+        let cut = row.saturating_mul(self.layout.row_stride).min(self.data.len());
+        let (first, second) = self.data.split_at_mut(cut);
+        (MatMut { data: first, layout: above }, MatMut { data: second, layout: below })
+    }
+
+    /// The first element's address; valid for reads and writes of every element of the view.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut T {
+        self.data.as_mut_ptr()
+    }
+}
+
+impl<T> MatRef<'_, T> {
+    /// The rows before `row`, and the rest. Panics unless `row ≤ rows`.
+    pub(crate) fn split_at_row(self, row: usize) -> (Self, Self) {
+        assert!(row <= self.rows(), "there is no row {row} to split at");
+        let above = Layout { rows: row, ..self.layout };
+        let below = Layout { rows: self.rows() - row, ..self.layout };
+        // The slice ends with the last element, so a cut after the last row lies past its end.
+        let cut = row.saturating_mul(self.layout.row_stride).min(self.data.len());
+        (
+            MatRef { data: self.data, layout: above },
+            MatRef { data: &self.data[cut..], layout: below },
+        )
+    }
+
+    /// The first element's address; valid for reads of every element of the view.
+    pub(crate) fn as_ptr(&self) -> *const T {
+        self.data.as_ptr()
+    }
+}
+
+impl<T> MatRef<'_, T> {
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.layout.rows
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.layout.cols
+    }
+
+    /// Rows and columns.
+    #[must_use]
+    pub fn shape(&self) -> (usize, usize) {
+        (self.layout.rows, self.layout.cols)
+    }
+
+    /// The distance between vertically adjacent elements.
+    #[must_use]
+    pub fn row_stride(&self) -> usize {
+        self.layout.row_stride
+    }
+
+    /// The distance between horizontally adjacent elements.
+    #[must_use]
+    pub fn col_stride(&self) -> usize {
+        self.layout.col_stride
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layout.is_empty()
+    }
+
+    /// Whether each row's elements are adjacent in memory.
+    #[must_use]
+    pub fn rows_are_slices(&self) -> bool {
+        self.layout.col_stride == 1 || self.layout.cols <= 1
+    }
+}
+
+impl<T> MatMut<'_, T> {
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.layout.rows
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.layout.cols
+    }
+
+    /// Rows and columns.
+    #[must_use]
+    pub fn shape(&self) -> (usize, usize) {
+        (self.layout.rows, self.layout.cols)
+    }
+
+    /// The distance between vertically adjacent elements.
+    #[must_use]
+    pub fn row_stride(&self) -> usize {
+        self.layout.row_stride
+    }
+
+    /// The distance between horizontally adjacent elements.
+    #[must_use]
+    pub fn col_stride(&self) -> usize {
+        self.layout.col_stride
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layout.is_empty()
+    }
+
+    /// Whether each row's elements are adjacent in memory.
+    #[must_use]
+    pub fn rows_are_slices(&self) -> bool {
+        self.layout.col_stride == 1 || self.layout.cols <= 1
+    }
+}

@@ -6,6 +6,8 @@ pub mod float;
 pub mod gemm;
 pub mod isa;
 mod par;
+#[doc(hidden)]
+pub mod reference;
 mod scratch;
 mod view;
 

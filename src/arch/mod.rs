@@ -16,6 +16,9 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::isa::{self, Isa};
 
+/// No instruction set's vectors have more elements.
+pub const MAX_LANES: usize = 16;
+
 /// The vector operations of one instruction set on elements of type `T`.
 ///
 /// Loads and stores come in two kinds: whole vectors, and the first lanes only (for the tail of a

@@ -63,6 +63,11 @@ impl Matrix {
         Self::from_fn(self.rows, self.cols, |row, col| f(self.at(row, col), other.at(row, col)))
     }
 
+    /// The sum of each row.
+    pub fn row_sums(&self) -> Vec<f64> {
+        (0..self.rows).map(|row| self.row(row).iter().sum()).collect()
+    }
+
     /// The sum of each column.
     pub fn column_sums(&self) -> Vec<f64> {
         (0..self.cols).map(|col| (0..self.rows).map(|row| self.at(row, col)).sum()).collect()
@@ -150,14 +155,14 @@ pub fn softmax(logits: &Matrix) -> Matrix {
     let largest: Vec<f64> = (0..logits.rows).map(row_max).collect();
     let exp =
         Matrix::from_fn(logits.rows, logits.cols, |r, c| (logits.at(r, c) - largest[r]).exp());
-    Matrix::from_fn(logits.rows, logits.cols, |r, c| exp.at(r, c) / exp.row(r).iter().sum::<f64>())
+    let sums = exp.row_sums();
+    Matrix::from_fn(logits.rows, logits.cols, |r, c| exp.at(r, c) / sums[r])
 }
 
 /// pᵢ(gᵢ − Σⱼ gⱼpⱼ), row by row.
 pub fn softmax_backward(probabilities: &Matrix, grad_output: &Matrix) -> Matrix {
+    let dots = probabilities.zip(grad_output, |p, g| p * g).row_sums();
     Matrix::from_fn(probabilities.rows, probabilities.cols, |row, col| {
-        let terms = probabilities.row(row).iter().zip(grad_output.row(row));
-        let dot: f64 = terms.map(|(p, g)| p * g).sum();
-        probabilities.at(row, col) * (grad_output.at(row, col) - dot)
+        probabilities.at(row, col) * (grad_output.at(row, col) - dots[row])
     })
 }

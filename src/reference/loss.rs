@@ -86,17 +86,13 @@ impl Loss {
         }
     }
 
-    /// −Σ t·ln p of each sample, and the reduced loss. A term with t = 0 is 0, except in a row
-    /// that `ln_p` has as NaN.
-    fn reduce(&self, ln_p: &Matrix) -> (Vec<f64>, f64) {
+    /// −Σ t·ln p of each sample, over the classes with t ≠ 0.
+    fn of_samples(&self, ln_p: &Matrix) -> Vec<f64> {
         let t = self.weighted_targets(ln_p.rows, ln_p.cols);
-        let term = |row, col| {
-            let (t, ln_p) = (t.at(row, col), ln_p.at(row, col));
-            if t == 0.0 && !ln_p.is_nan() { 0.0 } else { -t * ln_p }
-        };
-        let loss = |row| (0..ln_p.cols).map(|col| term(row, col)).sum();
-        let losses = (0..ln_p.rows).map(|row| if self.is_ignored(row) { 0.0 } else { loss(row) });
-        let losses: Vec<f64> = losses.collect();
+        t.zip(ln_p, |t, ln_p| if t == 0.0 { 0.0 } else { -t * ln_p }).row_sums()
+    }
+
+    fn reduce(&self, losses: Vec<f64>) -> (Vec<f64>, f64) {
         let reduced = losses.iter().sum::<f64>() / self.denominator();
         (losses, reduced)
     }
@@ -105,7 +101,7 @@ impl Loss {
 /// −Σ t·ln(clip(p, ε, 1 − ε)): the loss of each sample, and the reduced loss.
 pub fn cross_entropy(probabilities: &Matrix, loss: &Loss) -> (Vec<f64>, f64) {
     let clip = |p: f64| loss.clip.map_or(p, |epsilon| p.clamp(epsilon, 1.0 - epsilon));
-    loss.reduce(&probabilities.map(|p| clip(p).ln()))
+    loss.reduce(loss.of_samples(&probabilities.map(|p| clip(p).ln())))
 }
 
 /// The gradient of [`cross_entropy`], unclipped: −t/p, with p no smaller than `smallest`, and 0
@@ -117,29 +113,38 @@ pub fn cross_entropy_backward(
     smallest: f64,
 ) -> Matrix {
     let t = loss.weighted_targets(probabilities.rows, probabilities.cols);
+    let denominator = loss.denominator();
     Matrix::from_fn(t.rows, t.cols, |row, col| {
         let p = probabilities.at(row, col);
         let p = if p < smallest { smallest } else { p };
-        let gradient = -t.at(row, col) / p * upstream[row] / loss.denominator();
+        let gradient = -t.at(row, col) / p * upstream[row] / denominator;
         if t.at(row, col) == 0.0 { 0.0 } else { gradient }
     })
 }
 
 /// −Σ t·clip(ln softmax(logits)), clipped to [ln ε, ln(1 − ε)]: the loss of each sample, and the
-/// reduced loss.
+/// reduced loss. NaN for a sample without a softmax, unless it is ignored.
 pub fn softmax_cross_entropy(logits: &Matrix, loss: &Loss) -> (Vec<f64>, f64) {
     let clip =
         |ln_p: f64| loss.clip.map_or(ln_p, |epsilon| ln_p.clamp(epsilon.ln(), (-epsilon).ln_1p()));
-    loss.reduce(&log_softmax(logits).map(clip))
+    let ln_p = log_softmax(logits).map(clip);
+    let mut losses = loss.of_samples(&ln_p);
+    for row in 0..ln_p.rows {
+        if ln_p.row(row).iter().any(|x| x.is_nan()) && !loss.is_ignored(row) {
+            losses[row] = f64::NAN;
+        }
+    }
+    loss.reduce(losses)
 }
 
 /// The gradient of [`softmax_cross_entropy`], unclipped: p·Σt − t, row by row; 0 for ignored
 /// samples. `upstream` has the gradient that flows into each sample's loss.
 pub fn softmax_cross_entropy_backward(logits: &Matrix, loss: &Loss, upstream: &[f64]) -> Matrix {
     let (p, t) = (softmax(logits), loss.weighted_targets(logits.rows, logits.cols));
+    let (totals, denominator) = (t.row_sums(), loss.denominator());
     Matrix::from_fn(t.rows, t.cols, |row, col| {
-        let gradient = p.at(row, col) * t.row(row).iter().sum::<f64>() - t.at(row, col);
-        if loss.is_ignored(row) { 0.0 } else { gradient * upstream[row] / loss.denominator() }
+        let gradient = p.at(row, col) * totals[row] - t.at(row, col);
+        if loss.is_ignored(row) { 0.0 } else { gradient * upstream[row] / denominator }
     })
 }
 

@@ -5,8 +5,8 @@
 //! any order of summation: a sum of n terms is off by at most (n − 1)·u·Σ|terms|, a product or
 //! quotient by u, `exp`, `ln` and `ln_1p` by 1 unit in the last place, which is 2·u.
 
-use gradkern::reference::{self, Loss, Matrix};
 use gradkern::Float;
+use gradkern::reference::{self, Loss, Matrix};
 
 /// Half the distance from 1 to the next number of `T`, plus the reference's own.
 pub fn unit<T: Float>() -> f64 {
@@ -49,9 +49,9 @@ pub fn column_sums<T: Float>(m: &Matrix) -> Vec<f64> {
 /// Of pᵢ(gᵢ − Σⱼ gⱼpⱼ).
 pub fn softmax_backward<T: Float>(probabilities: &Matrix, grad_output: &Matrix) -> Matrix {
     let (p, g) = (magnitude(probabilities), magnitude(grad_output));
+    let dots = p.zip(&g, |p, g| p * g).row_sums();
     Matrix::from_fn(p.rows, p.cols, |row, col| {
-        let dot: f64 = p.row(row).iter().zip(g.row(row)).map(|(p, g)| p * g).sum();
-        let units = 2.0 * g.at(row, col) + (p.cols as f64 + 3.0) * dot;
+        let units = 2.0 * g.at(row, col) + (p.cols as f64 + 3.0) * dots[row];
         unit::<T>() * p.at(row, col) * units + 2.0 * tiny::<T>()
     })
 }
@@ -141,9 +141,8 @@ pub fn softmax_cross_entropy<T: Float>(
 ) -> LossBounds {
     let u = unit::<T>();
     let perturbation = |row| given.logits.get(row).copied().unwrap_or(0.0);
-    let rows: Vec<_> = (0..logits.rows)
-        .map(|row| softmax_row::<T>(logits.row(row), perturbation(row)))
-        .collect();
+    let rows: Vec<_> =
+        (0..logits.rows).map(|row| softmax_row::<T>(logits.row(row), perturbation(row))).collect();
     let ln_p = reference::log_softmax(logits);
     let clipped = ln_p.map(|ln_p| match loss.clip {
         Some(epsilon) => ln_p.clamp(epsilon.ln(), (-epsilon).ln_1p()),
@@ -154,7 +153,9 @@ pub fn softmax_cross_entropy<T: Float>(
         let limit_error = 4.0 * u * clipped.at(row, col).abs();
         match loss.clip {
             None => error,
-            Some(epsilon) if ln_p == f64::NEG_INFINITY || ln_p + error < epsilon.ln() => limit_error,
+            Some(epsilon) if ln_p == f64::NEG_INFINITY || ln_p + error < epsilon.ln() => {
+                limit_error
+            }
             Some(epsilon) if ln_p - error > (-epsilon).ln_1p() => limit_error,
             Some(_) => error + limit_error,
         }
@@ -162,10 +163,10 @@ pub fn softmax_cross_entropy<T: Float>(
     let (losses, reduced) = loss_errors::<T>(&clipped, &clipped_error, loss, given);
 
     let (p, t) = (reference::softmax(logits), loss.weighted_targets(logits.rows, logits.cols));
-    let n = logits.cols as f64;
+    let (n, totals, denominator) = (logits.cols as f64, t.row_sums(), loss.denominator());
     let gradient = Matrix::from_fn(t.rows, t.cols, |row, col| {
-        let (p, t, all) = (p.at(row, col), t.at(row, col), t.row(row).iter().sum::<f64>());
-        let scale = (upstream[row] / loss.denominator()).abs();
+        let (p, t, all) = (p.at(row, col), t.at(row, col), totals[row]);
+        let scale = (upstream[row] / denominator).abs();
         let scale_units = denominator_units(loss, logits.rows) + 3.0;
         let t_units = target_units(given);
         let sums = all * (rows[row].p[col] + p * (n + t_units + 1.0) * u) + t * (t_units + 1.0) * u;
@@ -178,14 +179,15 @@ pub fn softmax_cross_entropy<T: Float>(
     LossBounds { losses, reduced, gradient }
 }
 
-/// Of the loss on probabilities: ln p is off by 2·u, and 1 − ε, where it is the limit, by u.
+/// Of the loss on probabilities: ln p is off by 2·u, and so are the logarithms of the limits; the
+/// reference rounds 1 − ε, which the logarithm does not diminish.
 pub fn cross_entropy<T: Float>(p: &Matrix, loss: &Loss, upstream: &[f64]) -> LossBounds {
     let u = unit::<T>();
     let limits = loss.clip.map(|epsilon| (epsilon, 1.0 - epsilon));
     let clipped = p.map(|p| limits.map_or(p, |(low, high)| p.clamp(low, high)).ln());
     let error = p.zip(&clipped, |p, ln_p| {
-        let at_limit = limits.is_some_and(|(_, high)| p > high - 2.0 * u);
-        2.0 * u * ln_p.abs() + if at_limit { 2.0 * u } else { 0.0 }
+        let reference_rounds = limits.is_some_and(|(_, high)| p >= high);
+        2.0 * u * ln_p.abs() + if reference_rounds { f64::EPSILON } else { 0.0 }
     });
     let given = Given::default();
     let (losses, reduced) = loss_errors::<T>(&clipped, &error, loss, &given);
@@ -223,9 +225,7 @@ fn loss_errors<T: Float>(
         let (t, ln_p) = (t.at(row, col), ln_p.at(row, col));
         if t == 0.0 { 0.0 } else { (t * ln_p).abs() }
     };
-    let by_row = |f: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
-        (0..t.rows).map(|row| (0..t.cols).map(|col| f(row, col)).sum()).collect()
-    };
+    let by_row = |f: &dyn Fn(usize, usize) -> f64| Matrix::from_fn(t.rows, t.cols, f).row_sums();
     let losses: Vec<f64> = by_row(&term).iter().map(|error| error + tiny::<T>()).collect();
     let batch = ln_p.rows as f64;
     let sum: f64 = by_row(&size).iter().sum();

@@ -9,6 +9,8 @@ pub mod losses;
 
 use gradkern::reference::Matrix;
 use gradkern::{Float, MatMut, MatRef, Par};
+use proptest::prelude::*;
+use proptest::sample::select;
 
 /// Asserts that every element is within its bound of what is expected: NaN where NaN is expected,
 /// the same infinity where one is, and otherwise `|found − expected| ≤ bound`. A bound that is
@@ -53,7 +55,7 @@ pub fn assert_matrix<T: Float>(what: &str, found: MatRef<T>, expected: &Matrix, 
 pub fn assert_same_bits<T: Float>(what: &str, found: &[T], expected: &[T]) {
     assert_eq!(found.len(), expected.len(), "{what}: number of elements");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!(same_bits(*found, *expected), "{what}[{i}]: found {found:e?}, not {expected:e?}");
+        assert!(same_bits(*found, *expected), "{what}[{i}]: found {found:?}, not {expected:?}");
     }
 }
 
@@ -82,15 +84,26 @@ pub enum Layout {
     PaddedColumns,
     /// Gaps between all elements.
     Spread,
+    /// One row, again and again (stride 0); only to read.
+    RepeatedRow,
+    /// One column, again and again; only to read.
+    RepeatedColumn,
 }
 
 impl Layout {
-    pub const ALL: [Layout; 5] = [
+    /// Those a result may have.
+    pub const OUTPUTS: [Layout; 5] =
+        [Layout::Rows, Layout::PaddedRows, Layout::Columns, Layout::PaddedColumns, Layout::Spread];
+
+    /// Those an argument may have.
+    pub const INPUTS: [Layout; 7] = [
         Layout::Rows,
         Layout::PaddedRows,
         Layout::Columns,
         Layout::PaddedColumns,
         Layout::Spread,
+        Layout::RepeatedRow,
+        Layout::RepeatedColumn,
     ];
 
     /// Row stride and column stride.
@@ -101,6 +114,8 @@ impl Layout {
             Layout::Columns => (1, rows),
             Layout::PaddedColumns => (1, rows + 5),
             Layout::Spread => (3 * cols + 1, 3),
+            Layout::RepeatedRow => (0, 1),
+            Layout::RepeatedColumn => (1, 0),
         }
     }
 }
@@ -199,6 +214,36 @@ impl<T: Float> Strided<T> {
     }
 }
 
+/// Extents: none, one, odd and even ones, and some on both sides of a vector's or tile's length.
+pub fn extent() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        1 => Just(0_usize),
+        2 => Just(1_usize),
+        6 => 2..=9_usize,
+        3 => 10..=40_usize,
+        1 => select(&[47_usize, 48, 49, 63, 64, 65, 95, 97, 127, 129][..]),
+    ]
+}
+
+/// How many cases a property is tried on.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Runs `f` as each caller would: sequentially, and in pools of 1 and 3 threads; and asserts that
+/// what it returns is the same, bit for bit. Returns it.
+#[track_caller]
+pub fn for_every_par<T: Float>(what: &str, f: impl Fn(Par) -> Vec<T> + Sync) -> Vec<T> {
+    let expected = f(Par::Seq);
+    for par in every_par() {
+        for threads in [1, 3] {
+            let found = in_pool(threads, || f(par));
+            assert_same_bits(&format!("{what}, {par:?}, {threads} threads"), &found, &expected);
+        }
+    }
+    expected
+}
+
 /// What lies between the elements of an output.
 const GAP: f64 = -77.25;
 
@@ -247,7 +292,8 @@ impl Random {
 
     /// Rows of positive numbers that sum to 1.
     pub fn probabilities<T: Float>(&mut self, rows: usize, cols: usize) -> Matrix {
-        let weights = Matrix { rows, cols, data: (0..rows * cols).map(|_| self.unit() + 0.01).collect() };
+        let weights =
+            Matrix { rows, cols, data: (0..rows * cols).map(|_| self.unit() + 0.01).collect() };
         Matrix::from_fn(rows, cols, |row, col| {
             rounded::<T>(weights.at(row, col) / weights.row(row).iter().sum::<f64>())
         })

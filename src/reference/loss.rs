@@ -160,7 +160,8 @@ pub fn argmax(row: &[f64]) -> usize {
     best
 }
 
-/// The share of samples whose largest prediction is at the target; a row with NaN is wrong.
+/// The share of samples whose largest prediction is at the target; a row with NaN, or without
+/// elements, is wrong.
 pub fn accuracy(predictions: &Matrix, loss: &Loss) -> f64 {
     let right = |row: usize| {
         let target = match &loss.targets {
@@ -168,7 +169,7 @@ pub fn accuracy(predictions: &Matrix, loss: &Loss) -> f64 {
             Targets::Probabilities(q) => argmax(q.row(row)),
         };
         let row = predictions.row(row);
-        !row.iter().any(|p| p.is_nan()) && argmax(row) == target
+        !row.is_empty() && !row.iter().any(|p| p.is_nan()) && argmax(row) == target
     };
     let counted: Vec<usize> = (0..predictions.rows).filter(|&r| !loss.is_ignored(r)).collect();
     counted.iter().filter(|&&row| right(row)).count() as f64 / counted.len() as f64

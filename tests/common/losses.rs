@@ -144,7 +144,12 @@ impl<T: Float> LossArguments<T> {
         let weight = |random: &mut Random| {
             if random.below(8) == 0 { 0.0 } else { rounded::<T>(random.unit() + 0.1) }
         };
-        let weights: Vec<f64> = (0..classes).map(|_| weight(&mut random)).collect();
+        let mut weights: Vec<f64> = (0..classes).map(|_| weight(&mut random)).collect();
+        // A mean over samples that all count for nothing has no gradient.
+        let counted = labels.iter().find(|&&label| Some(label) != ignore_index(&case));
+        if let Some(weight) = counted.and_then(|&label| weights.get_mut(label as usize)) {
+            *weight = 0.75;
+        }
         let reference_targets = if case.target.is_label() {
             reference::Targets::Classes(labels.clone())
         } else {

@@ -345,6 +345,18 @@ impl<'a, T: Copy> MatMut<'a, T> {
         }
     }
 
+    /// Copies every element; `from` has the same shape.
+    pub(crate) fn copy_from(&mut self, from: MatRef<'_, T>) {
+        if self.is_empty() {
+            return;
+        }
+        for row in 0..self.rows() {
+            for col in 0..self.cols() {
+                self.set(row, col, from.at(row, col));
+            }
+        }
+    }
+
     /// Whether the matrix can be cut between any two rows.
     pub(crate) fn can_split_rows(&self) -> bool {
         self.layout.rows_in_sequence()

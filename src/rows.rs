@@ -32,15 +32,6 @@ impl<'a, T: Float> RowsMut<'a, T> {
         self.output.rows()
     }
 
-    /// The element a row starts from.
-    #[inline(always)]
-    pub(crate) fn start(&self, row: usize, col: usize) -> T {
-        match &self.source {
-            Some(source) => source.at(row, col),
-            None => self.output.as_ref().at(row, col),
-        }
-    }
-
     /// A row to work on, holding what it starts from. [`close`](Self::close) it afterwards.
     #[inline(always)]
     pub(crate) fn open(&mut self, row: usize) -> &mut [T] {

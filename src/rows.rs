@@ -32,6 +32,18 @@ impl<'a, T: Float> RowsMut<'a, T> {
         self.output.rows()
     }
 
+    /// What the rows start from.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> MatRef<'_, T> {
+        self.source.unwrap_or(self.output.as_ref())
+    }
+
+    /// The matrix that is overwritten.
+    #[inline(always)]
+    pub(crate) fn output(&mut self) -> &mut MatMut<'a, T> {
+        &mut self.output
+    }
+
     /// A row to work on, holding what it starts from. [`close`](Self::close) it afterwards.
     #[inline(always)]
     pub(crate) fn open(&mut self, row: usize) -> &mut [T] {

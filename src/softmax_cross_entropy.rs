@@ -4,6 +4,8 @@
 //! Fused, they need neither the division by a probability that may have vanished nor a second pass
 //! over the batch (*Neural Networks from Scratch*, chapter 9).
 
+mod narrow;
+
 use crate::arch::{Kernel, Simd};
 use crate::error::{Result, check_length, check_shape};
 use crate::float::Float;
@@ -13,6 +15,7 @@ use crate::par::Par;
 use crate::rows::RowsMut;
 use crate::softmax::{WORK_PER_ELEMENT, for_row_parts};
 use crate::targets::Targets;
+use crate::vector::narrow::MAX_CLASSES;
 use crate::vector::softmax::{exponentials, row_sum, scale, soft_gradient};
 use crate::view::{MatMut, MatRef};
 
@@ -206,6 +209,9 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
         let ForwardRows { objective, logits, losses, first, scratch } = self;
+        if objective.is_hard() && logits.cols() <= MAX_CLASSES {
+            return narrow::losses(simd, objective, &logits, first, losses);
+        }
         let (target, gathered) = scratch.split_at_mut(logits.cols());
         for (i, loss) in losses.iter_mut().enumerate() {
             let sample = first + i;
@@ -251,6 +257,9 @@ impl<T: Float> Kernel<T> for GradientRows<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
+        if self.objective.is_hard() && self.rows.source().cols() <= MAX_CLASSES {
+            return narrow::gradients(simd, self);
+        }
         let GradientRows { objective, upstream, mut rows, mut losses, first, target } = self;
         let mean = objective.scale();
         for i in 0..rows.rows() {

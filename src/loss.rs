@@ -248,6 +248,14 @@ impl<'a, T: Float> Objective<'a, T> {
         -(t * clipped)
     }
 
+    /// −t·ln(clip(p)).
+    pub(crate) fn loss_of(&self, t: T, p: T) -> T {
+        let clips = self.log_bounds.0 > T::NEG_INFINITY;
+        // ln is NaN below 0, which a clip lifts to ε.
+        let p = if clips && p < T::ZERO { T::ZERO } else { p };
+        self.loss_term(t, p.ln())
+    }
+
     /// Σ −t·ln p over a row of logits, of which `sum` was found.
     #[inline(always)]
     pub(crate) fn loss_of_row(&self, target: &[T], row: &[T], sum: RowSum<T>) -> T {

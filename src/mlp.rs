@@ -223,7 +223,6 @@ impl<T: Float> Mlp<T> {
         inputs: MatRef<'_, T>,
         targets: Targets<'_, T>,
     ) -> Result<T> {
-        self.gradients.resize(self.parameters.len(), T::ZERO);
         Ok(self.step(inputs, targets, Update::Store, false)?.0)
     }
 
@@ -286,6 +285,9 @@ impl<T: Float> Mlp<T> {
         }
         targets.check(batch, classes, self.options.ignore_index.map(i128::from))?;
         self.reserve(batch);
+        if matches!(update, Update::Store) {
+            self.gradients.resize(self.parameters.len(), T::ZERO);
+        }
         let par = self.par;
         par.enter(self.work(batch), |par| {
             self.forward(inputs, None, par)?;

@@ -4,12 +4,16 @@ mod arch;
 pub mod error;
 pub mod float;
 pub mod gemm;
+mod init;
 pub mod isa;
 mod par;
+mod rng;
 mod scratch;
 mod view;
 
 pub use error::{Error, Result};
 pub use float::Float;
+pub use init::Init;
 pub use par::Par;
+pub use rng::Rng;
 pub use view::{MatMut, MatRef};

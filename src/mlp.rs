@@ -29,7 +29,7 @@ const PREDICT_ROWS: usize = 1024;
 /// A network of dense layers with ReLU between them, for classification.
 ///
 /// ```
-/// use gradkern::{MatRef, init::Init, mlp::Mlp};
+/// use gradkern::{Init, MatRef, Mlp};
 ///
 /// // Which of two numbers is larger?
 /// let inputs = [1.0_f32, 0.0, 0.0, 1.0, 0.9, 0.3, 0.2, 0.8];

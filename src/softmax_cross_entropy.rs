@@ -16,7 +16,7 @@ use crate::rows::RowsMut;
 use crate::softmax::{WORK_PER_ELEMENT, for_row_parts};
 use crate::targets::Targets;
 use crate::vector::narrow::MAX_CLASSES;
-use crate::vector::softmax::{exponentials, row_sum, scale, soft_gradient};
+use crate::vector::softmax::{exponentials, row_sum, scale, soft_gradient, soft_loss};
 use crate::view::{MatMut, MatRef};
 
 /// The loss of each sample, and, returned, the reduced loss.
@@ -233,7 +233,7 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
                 }
                 _ => {
                     objective.fill_target(sample, target);
-                    objective.loss_of_row(target, row, sum)
+                    soft_loss(simd, row, sum, target, objective.log_bounds)
                 }
             };
         }
@@ -277,7 +277,7 @@ impl<T: Float> Kernel<T> for GradientRows<'_, T> {
                     _ => {
                         objective.fill_target(sample, target);
                         let sum = row_sum(simd, row);
-                        let loss = objective.loss_of_row(target, row, sum);
+                        let loss = soft_loss(simd, row, sum, target, objective.log_bounds);
                         soft_gradient(simd, row, sum, target, factor);
                         loss
                     }

@@ -117,6 +117,38 @@ pub(crate) fn backward<T: Float, S: Simd<T>>(s: S, probabilities: &[T], grad: &m
     }
 }
 
+/// −Σ t·ln p over a row of logits, where p is its softmax and `sum` what [`row_sum`] found; ln p
+/// is clipped to the bounds. A term with t = 0 and p = 0 is 0.
+#[inline(always)]
+pub(crate) fn soft_loss<T: Float, S: Simd<T>>(
+    s: S,
+    row: &[T],
+    sum: RowSum<T>,
+    targets: &[T],
+    log_bounds: (T, T),
+) -> T {
+    let (low, high) = (s.splat(log_bounds.0), s.splat(log_bounds.1));
+    let (max, log_total) = (s.splat(sum.max), s.splat(sum.others.ln_1p()));
+    let (zero, none) = (s.splat(T::ZERO), s.splat(T::NEG_INFINITY));
+    let term = |x: S::V, t: S::V| {
+        let log_p = s.sub(s.sub(x, max), log_total);
+        // In this operand order NaN passes both.
+        let clipped = s.min(high, s.max(low, log_p));
+        let product = s.mul(t, clipped);
+        s.where_equal(t, zero, s.where_equal(log_p, none, zero, product), product)
+    };
+    let (chunks, target_chunks) = (row.chunks_exact(S::LANES), targets.chunks_exact(S::LANES));
+    let (tail, target_tail) = (chunks.remainder(), target_chunks.remainder());
+    let mut loss = zero;
+    for (x, t) in chunks.zip(target_chunks) {
+        loss = s.sub(loss, term(s.load(x), s.load(t)));
+    }
+    // Lanes past the tail have t = 0, but x = 0, whose share may be NaN.
+    let mut last = [T::ZERO; crate::arch::MAX_LANES];
+    s.store(term(s.load_first(tail), s.load_first(target_tail)), &mut last);
+    s.reduce_add(loss) - last[..tail.len()].iter().copied().sum::<T>()
+}
+
 /// Replaces a row of logits by the gradient `scale·(p·Σt − t)` of −Σ t·ln p, where p is its
 /// softmax and `others` what [`row_sum`] found.
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! The fused loss for few classes and labels, several samples to a vector.
 
-use super::GradientRows;
+use super::rows::GradientRows;
 use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
 use crate::loss::Objective;

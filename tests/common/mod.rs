@@ -6,6 +6,7 @@
 pub mod bounds;
 pub mod golden;
 pub mod losses;
+pub mod mlp_bounds;
 
 use gradkern::reference::Matrix;
 use gradkern::{Float, MatMut, MatRef, Par};

@@ -90,6 +90,12 @@ impl<'a, T: Copy> MatRef<'a, T> {
         self.layout.index(row, col).map(|i| self.data[i])
     }
 
+    /// The same elements as one row, if they lie row by row in memory; else the matrix itself.
+    pub(crate) fn flattened(self) -> Self {
+        let layout = self.layout.flattened().unwrap_or(self.layout);
+        MatRef { data: self.data, layout }
+    }
+
     /// The element at (`row`, `col`); panics, or yields another element, outside the matrix.
     #[inline(always)]
     pub(crate) fn at(&self, row: usize, col: usize) -> T {
@@ -249,6 +255,12 @@ impl<'a, T: Copy> MatMut<'a, T> {
                 }
             }
         }
+    }
+
+    /// The same elements as one row, if they lie row by row in memory; else the matrix itself.
+    pub(crate) fn flattened(self) -> Self {
+        let layout = self.layout.flattened().unwrap_or(self.layout);
+        MatMut { data: self.data, layout }
     }
 
     /// Copies every element; `from` has the same shape.

@@ -96,6 +96,12 @@ impl Layout {
     pub(super) fn is_contiguous(&self) -> bool {
         (self.col_stride == 1 || self.cols <= 1) && (self.row_stride == self.cols || self.rows <= 1)
     }
+
+    /// One row of all elements, if they are contiguous and any.
+    pub(super) fn flattened(&self) -> Option<Self> {
+        let usable = self.is_contiguous() && !self.is_empty();
+        usable.then(|| Layout::row_major(1, self.rows * self.cols))
+    }
 }
 
 fn gcd(a: usize, b: usize) -> usize {

@@ -49,13 +49,11 @@ impl Layout {
     /// `i = col_stride / g`, `j = row_stride / g`, where `g` is their greatest common divisor.
     pub(super) fn overlaps(&self) -> bool {
         let g = gcd(self.row_stride, self.col_stride);
-        if self.is_empty() || self.rows == 1 && self.cols == 1 {
-            false
-        } else if g == 0 {
-            true
-        } else {
-            self.col_stride / g < self.rows && self.row_stride / g < self.cols
-        }
+        // Both strides are 0 where g is.
+        let reaches = |stride: usize, extent| stride.checked_div(g).is_none_or(|n| n < extent);
+        self.rows.saturating_mul(self.cols) > 1
+            && reaches(self.col_stride, self.rows)
+            && reaches(self.row_stride, self.cols)
     }
 
     pub(super) fn is_empty(&self) -> bool {

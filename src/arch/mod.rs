@@ -12,10 +12,10 @@ pub mod avx2;
 pub mod avx512;
 pub(crate) mod caches;
 pub mod scalar;
-#[cfg(target_arch = "x86_64")]
-mod transpose;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use crate::error::Result;
 use crate::float::Float;

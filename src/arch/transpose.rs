@@ -21,10 +21,7 @@ pub(super) unsafe fn f32x16(r: [__m512; 16]) -> [__m512; 16] {
         }
         for g in 0..4 {
             for h in 0..2 {
-                let (x, y) = (
-                    _mm512_castps_pd(t[4 * g + h]),
-                    _mm512_castps_pd(t[4 * g + 2 + h]),
-                );
+                let (x, y) = (_mm512_castps_pd(t[4 * g + h]), _mm512_castps_pd(t[4 * g + 2 + h]));
                 u[4 * g + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
                 u[4 * g + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
             }
@@ -87,10 +84,7 @@ pub(super) unsafe fn f32x8(r: [__m256; 8]) -> [__m256; 8] {
         }
         for g in 0..2 {
             for h in 0..2 {
-                let (x, y) = (
-                    _mm256_castps_pd(t[4 * g + h]),
-                    _mm256_castps_pd(t[4 * g + 2 + h]),
-                );
+                let (x, y) = (_mm256_castps_pd(t[4 * g + h]), _mm256_castps_pd(t[4 * g + 2 + h]));
                 u[4 * g + 2 * h] = _mm256_castpd_ps(_mm256_unpacklo_pd(x, y));
                 u[4 * g + 2 * h + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(x, y));
             }

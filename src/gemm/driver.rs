@@ -37,11 +37,26 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
         let blocks = Blocks::new::<T, S>(self.rows.len(), self.job.k);
         let panel = blocks.kc * tile_cols::<T, S>();
         let len = panel + packed_a_len::<T, S>(blocks.mc, blocks.kc);
-        T::with_scratch(len, |memory| {
-            let (b, a) = memory.split_at_mut(panel);
-            // SAFETY: who made this vouches for the operands; the buffers have the blocks' sizes.
-            unsafe { loops(simd, &self, blocks, a.as_mut_ptr(), b.as_mut_ptr()) }
-        });
+        // What runs inside a closure given to a plain function is compiled for the plain target.
+        T::with_scratch(len, |memory| simd.call(Loops { part: self, blocks, memory }));
+    }
+}
+
+/// A part with its buffers.
+struct Loops<'a, 'b, T> {
+    part: Part<'a, T>,
+    blocks: Blocks,
+    memory: &'b mut [T],
+}
+
+impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let (b, a) = self.memory.split_at_mut(self.blocks.kc * tile_cols::<T, S>());
+        // SAFETY: who made the part vouches for the operands; `Part` made the buffers large enough.
+        unsafe { loops(simd, &self.part, self.blocks, a.as_mut_ptr(), b.as_mut_ptr()) }
     }
 }
 

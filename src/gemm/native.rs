@@ -19,11 +19,7 @@ struct Shared<T>(Job<T>);
 unsafe impl<T: Sync> Sync for Shared<T> {}
 
 fn matrix<T: Float>(view: MatRef<'_, T>) -> Matrix<T> {
-    Matrix {
-        data: view.as_ptr(),
-        row_stride: view.row_stride(),
-        col_stride: view.col_stride(),
-    }
+    Matrix { data: view.as_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }
 }
 
 /// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
@@ -69,11 +65,8 @@ impl<T: Float> Job<T> {
     /// Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ, the same product, for a column-major C without an epilogue.
     fn of_transposes(self) -> Self {
         let Job { k, a, b, output } = self;
-        let output = Output {
-            row_stride: output.col_stride,
-            col_stride: output.row_stride,
-            ..output
-        };
+        let output =
+            Output { row_stride: output.col_stride, col_stride: output.row_stride, ..output };
         Job { k, a: b.transposed(), b: a.transposed(), output }
     }
 }

@@ -3,6 +3,7 @@
 mod arch;
 pub mod cross_entropy;
 pub mod dense;
+pub mod dense_cross_entropy;
 mod error;
 mod float;
 pub mod gemm;

@@ -36,6 +36,16 @@ impl Par {
         }
     }
 
+    /// How many equal parts to make of `work` elementary operations that each cost something to
+    /// begin: no more than there are threads.
+    pub(crate) fn parts(self, work: usize) -> usize {
+        match self {
+            Par::Seq => 1,
+            #[cfg(feature = "rayon")]
+            Par::Rayon => (work / TASK).clamp(1, rayon::current_num_threads().max(1)),
+        }
+    }
+
     /// Runs `f` on parts of `parts`, which have `rows` rows, each a multiple of `grain` rows
     /// except the last. `f` is given a part and the index of its first row.
     pub(crate) fn split_rows<P: Rows>(

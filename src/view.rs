@@ -4,107 +4,13 @@
 //! inside its slice, no arithmetic on its extents and strides overflows `isize`, and no two
 //! elements of a [`MatMut`] share a place.
 
+mod layout;
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, Result};
+use layout::Layout;
 use std::ops::Range;
-
-/// Shape and strides, in elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
-}
-
-impl Layout {
-    fn row_major(rows: usize, cols: usize) -> Self {
-        Layout { rows, cols, row_stride: cols, col_stride: 1 }
-    }
-
-    /// The number of elements from the first to the last, both included.
-    fn span(&self) -> Result<usize> {
-        let reach = |extent: usize, stride: usize, argument| {
-            let too_large = Error::TooLarge { argument, extent, found: stride };
-            match extent.checked_mul(stride) {
-                Some(product) if product <= isize::MAX as usize => Ok(product),
-                _ => Err(too_large),
-            }
-        };
-        let down = reach(self.rows, self.row_stride, "row_stride")?;
-        let across = reach(self.cols, self.col_stride, "col_stride")?;
-        if self.is_empty() {
-            return Ok(0);
-        }
-        // Both terms are at most isize::MAX, so their sum fits in usize.
-        Ok((down - self.row_stride) + (across - self.col_stride) + 1)
-    }
-
-    /// `Err` unless all elements lie in a slice of `len`.
-    fn check(&self, len: usize) -> Result<usize> {
-        let span = self.span()?;
-        if span > len {
-            return Err(Error::OutOfBounds { argument: "data", expected: span, found: len });
-        }
-        Ok(span)
-    }
-
-    /// Whether two different elements share a place: `i·row_stride = j·col_stride` has a solution
-    /// other than zero with `i < rows` and `j < cols`. The smallest one is
-    /// `i = col_stride / g`, `j = row_stride / g`, where `g` is their greatest common divisor.
-    fn overlaps(&self) -> bool {
-        let g = gcd(self.row_stride, self.col_stride);
-        if self.is_empty() || self.rows == 1 && self.cols == 1 {
-            false
-        } else if g == 0 {
-            true
-        } else {
-            self.col_stride / g < self.rows && self.row_stride / g < self.cols
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows == 0 || self.cols == 0
-    }
-
-    fn transposed(self) -> Self {
-        Layout {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-        }
-    }
-
-    /// The layout of some of the rows, and where its first element lies.
-    fn row_range(self, range: &Range<usize>) -> Result<(usize, Self)> {
-        if range.start > range.end || range.end > self.rows {
-            let found = (range.start, range.end);
-            return Err(Error::Range { argument: "rows", expected: self.rows, found });
-        }
-        let part = Layout { rows: range.end - range.start, ..self };
-        let start = if part.is_empty() { 0 } else { range.start * self.row_stride };
-        Ok((start, part))
-    }
-
-    /// Where an element lies, if there is such an element.
-    fn index(&self, row: usize, col: usize) -> Option<usize> {
-        (row < self.rows && col < self.cols).then(|| row * self.row_stride + col * self.col_stride)
-    }
-
-    /// Whether each row lies after the one before it, so that the slice can be cut between rows.
-    fn rows_in_sequence(&self) -> bool {
-        self.rows <= 1 || self.is_empty() || self.row_stride > (self.cols - 1) * self.col_stride
-    }
-
-    /// Whether the elements, row by row, are the slice itself.
-    fn is_contiguous(&self) -> bool {
-        (self.col_stride == 1 || self.cols <= 1) && (self.row_stride == self.cols || self.rows <= 1)
-    }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
 
 /// A matrix to read: rows × columns with a stride each, over a borrowed slice.
 ///
@@ -182,6 +88,12 @@ impl<'a, T: Copy> MatRef<'a, T> {
     #[must_use]
     pub fn get(&self, row: usize, col: usize) -> Option<T> {
         self.layout.index(row, col).map(|i| self.data[i])
+    }
+
+    /// The same elements as one row, if they lie row by row in memory; else the matrix itself.
+    pub(crate) fn flattened(self) -> Self {
+        let layout = self.layout.flattened().unwrap_or(self.layout);
+        MatRef { data: self.data, layout }
     }
 
     /// The element at (`row`, `col`); panics, or yields another element, outside the matrix.
@@ -345,6 +257,12 @@ impl<'a, T: Copy> MatMut<'a, T> {
         }
     }
 
+    /// The same elements as one row, if they lie row by row in memory; else the matrix itself.
+    pub(crate) fn flattened(self) -> Self {
+        let layout = self.layout.flattened().unwrap_or(self.layout);
+        MatMut { data: self.data, layout }
+    }
+
     /// Copies every element; `from` has the same shape.
     pub(crate) fn copy_from(&mut self, from: MatRef<'_, T>) {
         if self.is_empty() {
@@ -486,93 +404,5 @@ impl<T> MatMut<'_, T> {
     #[must_use]
     pub fn rows_are_slices(&self) -> bool {
         self.layout.col_stride == 1 || self.layout.cols <= 1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Two elements of a view at one place, found by looking at all of them.
-    fn overlaps_by_search(layout: &Layout) -> bool {
-        let mut seen = std::collections::HashSet::new();
-        (0..layout.rows)
-            .flat_map(|row| (0..layout.cols).map(move |col| (row, col)))
-            .any(|(row, col)| !seen.insert(row * layout.row_stride + col * layout.col_stride))
-    }
-
-    #[test]
-    fn overlap_is_what_a_search_finds() {
-        let mut found = [0, 0];
-        for case in 0..5 * 5 * 8 * 8 {
-            let (rows, cols) = (case % 5, case / 5 % 5);
-            let (row_stride, col_stride) = (case / 25 % 8, case / 200);
-            let layout = Layout { rows, cols, row_stride, col_stride };
-            assert_eq!(layout.overlaps(), overlaps_by_search(&layout), "{layout:?}");
-            found[usize::from(layout.overlaps())] += 1;
-        }
-        assert!(found.iter().all(|&count| count > 100), "both kinds were tried: {found:?}");
-    }
-
-    #[test]
-    fn a_view_ends_with_its_last_element() {
-        let mut data = [0.0_f32; 23];
-        for len in 0..data.len() {
-            // Row 2, column 3 of a 3 × 4 matrix with strides 7 and 2 is element 20.
-            assert_eq!(MatRef::with_strides(&data[..len], 3, 4, 7, 2).is_ok(), len >= 21);
-            assert_eq!(MatMut::with_strides(&mut data[..len], 3, 4, 7, 2).is_ok(), len >= 21);
-        }
-    }
-
-    #[test]
-    fn extents_times_strides_must_fit() {
-        let data = [0.0_f64; 4];
-        let half = usize::MAX / 2 + 1;
-        for (rows, cols, row_stride, col_stride) in
-            [(2, 0, half, 1), (0, 2, 1, half), (usize::MAX, 0, 2, 1), (half, 1, 1, 1)]
-        {
-            let refused = MatRef::with_strides(&data, rows, cols, row_stride, col_stride);
-            assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
-        }
-        assert!(matches!(MatRef::new(&data, half, 2), Err(Error::TooLarge { .. })));
-        assert!(MatRef::new(&data[..0], usize::MAX, 0).is_ok_and(|m| m.is_empty()));
-    }
-
-    #[test]
-    fn parts_of_a_view_hold_its_elements() -> Result<()> {
-        let data: Vec<f64> = (0..40).map(f64::from).collect();
-        for (row_stride, col_stride) in [(5, 1), (8, 2), (1, 6), (0, 1), (3, 0)] {
-            let whole = MatRef::with_strides(&data, 4, 3, row_stride, col_stride)?;
-            for cut in 0..=4 {
-                let (above, below) = whole.split_at_row(cut);
-                let range = whole.row_range(cut..4)?;
-                for (row, col) in (0..4).flat_map(|row| (0..3).map(move |col| (row, col))) {
-                    let expected = Some((row * row_stride + col * col_stride) as f64);
-                    let part =
-                        if row < cut { above.get(row, col) } else { below.get(row - cut, col) };
-                    assert_eq!(part, expected);
-                    assert_eq!(whole.t().get(col, row), expected);
-                    assert_eq!(
-                        row.checked_sub(cut).and_then(|r| range.get(r, col)),
-                        expected.filter(|_| row >= cut)
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn mutable_parts_do_not_meet() -> Result<()> {
-        let mut data = vec![0; 30];
-        let whole = MatMut::with_strides(&mut data, 4, 3, 7, 2)?;
-        assert!(whole.can_split_rows());
-        let (mut above, mut below) = whole.split_at_row(3);
-        above.fill(1);
-        below.fill(2);
-        assert_eq!((data[0], data[18], data[21], data[25]), (1, 1, 2, 2));
-        assert_eq!((data.iter().sum::<i32>(), data[26]), (9 + 2 * 3, 0));
-        assert!(!MatMut::with_strides(&mut data, 4, 3, 1, 4)?.can_split_rows());
-        Ok(())
     }
 }

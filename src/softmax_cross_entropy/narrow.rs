@@ -105,9 +105,9 @@ impl<T: Float> LabelledBlock<T> {
     #[inline(always)]
     fn excess<S: Simd<T>>(&self, simd: S, block: &mut Block<T>, sum: &BlockSum<T>) -> Lanes<T> {
         let mut excess = [T::ZERO; MAX_LANES];
-        for lane in 0..self.rows {
+        for (lane, excess) in excess.iter_mut().enumerate().take(self.rows) {
             if let Some(label) = self.label[lane] {
-                excess[lane] = if self.logit[lane] == sum.max[lane] {
+                *excess = if self.logit[lane] == sum.max[lane] {
                     -sum.others[lane]
                 } else {
                     *block.at(simd, lane, label) - (T::ONE + sum.others[lane])

@@ -95,8 +95,8 @@ impl<T: Float, S: Simd<T>> Exponentials<T, S> {
     #[inline(always)]
     fn finish(self, s: S) -> RowSum<T> {
         let others = s.reduce_add(self.below) + (s.reduce_add(self.equal) - T::ONE);
-        // Elements at an infinite maximum were counted, not subtracted; m − m is NaN then, else 0.
-        RowSum { max: self.max, others: others + (self.max - self.max) }
+        // Elements at an infinite maximum were counted, not subtracted; 0·m is NaN then, else 0.
+        RowSum { max: self.max, others: others + T::ZERO * self.max }
     }
 }
 

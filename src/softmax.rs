@@ -157,7 +157,7 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
         for i in 0..rows.rows() {
             let row = rows.open(i);
             let sum = vector::softmax::exponentials(simd, row);
-            vector::softmax::scale(simd, row, T::ONE / sum.total());
+            vector::elementwise::scale(T::ONE / sum.total(), row);
             rows.close(i);
         }
     }

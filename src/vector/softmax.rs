@@ -100,14 +100,6 @@ impl<T: Float, S: Simd<T>> Exponentials<T, S> {
     }
 }
 
-/// Multiplies a row by a number.
-#[inline(always)]
-pub(crate) fn scale<T: Float, S: Simd<T>>(_s: S, row: &mut [T], factor: T) {
-    for x in row {
-        *x *= factor;
-    }
-}
-
 /// Replaces a row of gradients gᵢ with respect to probabilities pᵢ by pᵢ(gᵢ − Σⱼ gⱼpⱼ).
 #[inline(always)]
 pub(crate) fn backward<T: Float, S: Simd<T>>(s: S, probabilities: &[T], grad: &mut [T]) {

@@ -84,6 +84,15 @@ impl<T: Float> Upstream<'_, T> {
         }
     }
 
+    /// The numbers of `count` samples from `first` on.
+    #[inline(always)]
+    pub(crate) fn load<S: Simd<T>>(&self, simd: S, first: usize, count: usize) -> S::V {
+        match self {
+            Upstream::Scalar(value) => simd.splat(*value),
+            Upstream::PerSample(values) => simd.load_first(&values[first..first + count]),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn at(&self, sample: usize) -> T {
         match self {
@@ -104,7 +113,7 @@ pub(crate) struct Objective<'a, T> {
     pub(crate) spread: T,
     /// The logarithms of ε and 1 − ε, or of 0 and ∞.
     pub(crate) log_bounds: (T, T),
-    ignore: Option<i128>,
+    ignore: Option<i64>,
     /// What the sum of losses is divided by.
     denominator: T,
 }
@@ -116,7 +125,7 @@ impl<'a, T: Float> Objective<'a, T> {
         batch: usize,
         classes: usize,
     ) -> Result<Self> {
-        let ignore = options.ignore_index.map(i128::from);
+        let ignore = options.ignore_index;
         let smoothing = options.label_smoothing;
         check_options(&targets, options, classes)?;
         targets.check(batch, classes, ignore)?;
@@ -164,6 +173,21 @@ impl<'a, T: Float> Objective<'a, T> {
             }
             Targets::Probabilities(_) => None,
         }
+    }
+
+    /// Reads the labels of samples from `first` on, −1 for those that are ignored. Returns a bit
+    /// for each of these. For targets that are labels, at most 32 at a time.
+    #[inline(always)]
+    pub(crate) fn read_labels(&self, first: usize, labels: &mut [i64]) -> u32 {
+        let Targets::Labels(from) = &self.targets else { return 0 };
+        from.read(first, labels);
+        let Some(ignore) = self.ignore else { return 0 };
+        let mut ignored = 0;
+        for (lane, label) in labels.iter_mut().enumerate().filter(|(_, label)| **label == ignore) {
+            ignored |= 1 << lane;
+            *label = -1;
+        }
+        ignored
     }
 
     /// Whether a sample is left out.
@@ -216,7 +240,7 @@ impl<'a, T: Float> Objective<'a, T> {
         };
         classes.map(move |class| {
             let q = match &self.targets {
-                Targets::Labels(labels) if labels.at(sample) == class as i128 => T::ONE,
+                Targets::Labels(labels) if labels.at(sample) == class as i64 => T::ONE,
                 Targets::Labels(_) => T::ZERO,
                 Targets::Probabilities(rows) => rows.at(sample, class),
             };

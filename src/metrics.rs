@@ -30,12 +30,11 @@ pub fn accuracy<T: Float>(
     ignore_index: Option<i64>,
 ) -> Result<f64> {
     let (batch, classes) = predictions.shape();
-    let ignore = ignore_index.map(i128::from);
-    targets.check(batch, classes, ignore)?;
+    targets.check(batch, classes, ignore_index)?;
     let (mut counted, mut right) = (0_usize, 0_usize);
     for sample in 0..batch {
         let class = match &targets {
-            Targets::Labels(labels) if ignore == Some(labels.at(sample)) => continue,
+            Targets::Labels(labels) if ignore_index == Some(labels.at(sample)) => continue,
             Targets::Labels(labels) => labels.at(sample) as usize,
             Targets::Probabilities(rows) => argmax_of_row(rows, sample),
         };

@@ -7,6 +7,8 @@ pub mod gemm;
 pub mod isa;
 mod par;
 mod scratch;
+#[allow(dead_code)]
+mod vector;
 mod view;
 
 pub use error::{Error, Result};

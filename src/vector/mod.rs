@@ -5,6 +5,7 @@
 
 pub(crate) mod exp;
 pub(crate) mod ln;
+pub(crate) mod reduce;
 
 #[cfg(test)]
 mod tests;

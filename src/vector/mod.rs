@@ -3,6 +3,7 @@
 //! Everything here is always inlined into a kernel, so that it is compiled for the instruction set
 //! the kernel was dispatched to.
 
+pub(crate) mod elementwise;
 pub(crate) mod exp;
 pub(crate) mod ln;
 pub(crate) mod reduce;

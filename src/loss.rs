@@ -8,7 +8,7 @@ use crate::arch::{self, Kernel, Simd};
 use crate::error::{Error, Result, check_length};
 use crate::float::Float;
 use crate::targets::Targets;
-use crate::vector::reduce;
+use crate::vector::{ln::ln, reduce, softmax::loss_term};
 
 /// How the losses of a batch become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -271,12 +271,15 @@ impl<'a, T: Float> Objective<'a, T> {
         -(t * clipped)
     }
 
-    /// −t·ln(clip(p)).
-    pub(crate) fn loss_of(&self, t: T, p: T) -> T {
+    /// −t·ln(clip(p)) of probabilities; 0 where t is 0, whatever p is.
+    #[inline(always)]
+    pub(crate) fn terms<S: Simd<T>>(&self, simd: S, t: S::V, p: S::V) -> S::V {
+        let zero = simd.splat(T::ZERO);
         let clips = self.log_bounds.0 > T::NEG_INFINITY;
-        // ln is NaN below 0, which a clip lifts to ε.
-        let p = if clips && p < T::ZERO { T::ZERO } else { p };
-        self.loss_term(t, p.ln())
+        // ln is NaN below 0, which a clip lifts to ε. In this operand order NaN stays NaN.
+        let p = if clips { simd.max(zero, p) } else { p };
+        let term = loss_term(simd, self.log_bounds, t, ln(simd, p));
+        simd.where_equal(t, zero, zero, term)
     }
 
     /// The reduced loss.

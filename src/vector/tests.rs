@@ -115,7 +115,7 @@ fn every_997th_f32_is_within_the_bound() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes a quarter of an hour"]
 fn every_f32_is_within_the_bound() {
     check_f32(1);
 }

@@ -6,6 +6,7 @@ pub mod float;
 pub mod gemm;
 mod init;
 pub mod isa;
+pub mod optimizer;
 mod par;
 mod rng;
 mod scratch;

@@ -1,6 +1,7 @@
 //! CPU kernels for training dense neural networks.
 
 mod arch;
+pub mod datasets;
 pub mod error;
 pub mod float;
 pub mod gemm;

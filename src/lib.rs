@@ -2,6 +2,7 @@
 
 mod arch;
 pub mod cross_entropy;
+pub mod datasets;
 pub mod dense;
 pub mod dense_cross_entropy;
 mod error;
@@ -12,6 +13,7 @@ pub mod isa;
 mod loss;
 pub mod metrics;
 mod mlp;
+pub mod optimizer;
 mod par;
 #[doc(hidden)]
 pub mod reference;

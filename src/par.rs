@@ -138,6 +138,16 @@ impl<T: Send> Rows for &mut [T] {
     }
 }
 
+impl<R: Rows> Rows for Option<R> {
+    fn can_split(&self) -> bool {
+        self.as_ref().is_none_or(R::can_split)
+    }
+
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        self.map(|rows| rows.split_at_row(row)).unzip()
+    }
+}
+
 impl<A: Rows, B: Rows> Rows for (A, B) {
     fn can_split(&self) -> bool {
         self.0.can_split() && self.1.can_split()

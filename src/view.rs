@@ -184,8 +184,26 @@ impl<'a, T: Copy> MatRef<'a, T> {
         self.layout.index(row, col).map(|i| self.data[i])
     }
 
+    /// The element at (`row`, `col`); panics, or yields another element, outside the matrix.
+    #[inline(always)]
+    pub(crate) fn at(&self, row: usize, col: usize) -> T {
+        self.data[row * self.layout.row_stride + col * self.layout.col_stride]
+    }
+
+    /// Copies a row; `to` has as many elements.
+    #[inline(always)]
+    pub(crate) fn copy_row(&self, row: usize, to: &mut [T]) {
+        if let Some(from) = self.row(row) {
+            return to.copy_from_slice(from);
+        }
+        for (col, to) in to.iter_mut().enumerate() {
+            *to = self.at(row, col);
+        }
+    }
+
     /// A row as a slice, or `None` if there is no such row or its elements are not adjacent.
     #[must_use]
+    #[inline(always)]
     pub fn row(&self, row: usize) -> Option<&'a [T]> {
         if row >= self.rows() || !self.rows_are_slices() {
             return None;
@@ -271,8 +289,26 @@ impl<'a, T: Copy> MatMut<'a, T> {
         self.layout.index(row, col).map(|i| &mut self.data[i])
     }
 
+    /// Sets the element at (`row`, `col`); panics, or sets another element, outside the matrix.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, row: usize, col: usize, value: T) {
+        self.data[row * self.layout.row_stride + col * self.layout.col_stride] = value;
+    }
+
+    /// Overwrites a row; `from` has as many elements.
+    #[inline(always)]
+    pub(crate) fn set_row(&mut self, row: usize, from: &[T]) {
+        if let Some(to) = self.row_mut(row) {
+            return to.copy_from_slice(from);
+        }
+        for (col, &value) in from.iter().enumerate() {
+            self.set(row, col, value);
+        }
+    }
+
     /// A row as a slice, or `None` if there is no such row or its elements are not adjacent.
     #[must_use]
+    #[inline(always)]
     pub fn row_mut(&mut self, row: usize) -> Option<&mut [T]> {
         if row >= self.rows() || !self.rows_are_slices() {
             return None;
@@ -303,7 +339,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
                 row.fill(value);
             } else {
                 for col in 0..self.cols() {
-                    self.data[row * self.layout.row_stride + col * self.layout.col_stride] = value;
+                    self.set(row, col, value);
                 }
             }
         }

@@ -1,20 +1,426 @@
-//! The vector operations on AVX2.
+//! The vector operations on AVX2 and FMA.
 
-use super::Kernel;
+use super::{Kernel, Simd};
 use crate::float::Float;
+use std::arch::x86_64::*;
 
-/// The witness that this processor has AVX2.
+/// The witness that this processor has AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Avx2(());
 
 impl Avx2 {
-    /// The token, if this processor has AVX2.
+    /// The token, if this processor has AVX2 and FMA.
     pub(crate) fn new() -> Option<Self> {
-        None
+        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        found.then_some(Self(()))
     }
 
-    /// Runs a kernel compiled for AVX2.
-    pub(crate) fn enter<T: Float, K: Kernel<T>>(self, kernel: K) -> K::Output {
-        kernel.run(super::scalar::Scalar)
+    /// Runs a kernel compiled for AVX2 and FMA.
+    #[inline]
+    pub(crate) fn enter<T: Float, K: Kernel<T>>(self, kernel: K) -> K::Output
+    where
+        Self: Simd<T>,
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<T: Float, K: Kernel<T>>(token: Avx2, kernel: K) -> K::Output
+        where
+            Avx2: Simd<T>,
+        {
+            kernel.run(token)
+        }
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { compiled(self, kernel) }
+    }
+}
+
+/// 1.5 · 2²³ plus the exponent bias: added to a small integer n, it leaves n + 127, the exponent
+/// field of 2ⁿ, in the last bits.
+const BIAS_F32: f32 = 12_582_912.0 + 127.0;
+/// The same for `f64`.
+const BIAS_F64: f64 = 6_755_399_441_055_744.0 + 1023.0;
+
+/// The mask of the first `len` lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn first_f32(len: usize) -> __m256i {
+    static WINDOW: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the window starts at 0 to 8, so its 8 elements lie in the array.
+    unsafe { _mm256_loadu_si256(WINDOW.as_ptr().add(8 - len.min(8)).cast()) }
+}
+
+/// The mask of the first `len` lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn first_f64(len: usize) -> __m256i {
+    static WINDOW: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+    // SAFETY: the window starts at 0 to 4, so its 4 elements lie in the array.
+    unsafe { _mm256_loadu_si256(WINDOW.as_ptr().add(4 - len.min(4)).cast()) }
+}
+
+/// The sum of all lanes, halves first.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+pub(super) unsafe fn sum_f32(v: __m256) -> f32 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+        _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
+    }
+}
+
+/// The largest lane.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+pub(super) unsafe fn max_f32(v: __m256) -> f32 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+        _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
+    }
+}
+
+/// The sum of all lanes, halves first.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+pub(super) unsafe fn sum_f64(v: __m256d) -> f64 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let v = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
+        _mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v)))
+    }
+}
+
+/// The largest lane.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+pub(super) unsafe fn max_f64(v: __m256d) -> f64 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let v = _mm_max_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
+        _mm_cvtsd_f64(_mm_max_sd(v, _mm_unpackhi_pd(v, v)))
+    }
+}
+
+impl Simd<f32> for Avx2 {
+    type V = __m256;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_ptr(self, from: *const f32, len: usize) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm256_maskload_ps(from, first_f32(len)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: Self::V, to: *mut f32) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm256_storeu_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_ptr(self, v: Self::V, to: *mut f32, len: usize) {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm256_maskstore_ps(to, first_f32(len), v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_fnmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, x: Self::V, v: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps());
+            _mm256_and_ps(positive, v)
+        }
+    }
+
+    #[inline(always)]
+    fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_blendv_ps(other, v, _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
+    fn round_small(self, x: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let bias = _mm256_set1_ps(BIAS_F32);
+            let half = _mm256_fmadd_ps(n, _mm256_set1_ps(0.5), bias);
+            let rest = _mm256_add_ps(n, _mm256_sub_ps(_mm256_add_ps(bias, bias), half));
+            let half = _mm256_slli_epi32::<23>(_mm256_castps_si256(half));
+            let rest = _mm256_slli_epi32::<23>(_mm256_castps_si256(rest));
+            let scaled = _mm256_mul_ps(x, _mm256_castsi256_ps(half));
+            _mm256_mul_ps(scaled, _mm256_castsi256_ps(rest))
+        }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let sqrt_half = _mm256_set1_epi32(f32::to_bits(std::f32::consts::FRAC_1_SQRT_2) as i32);
+            let shifted = _mm256_sub_epi32(_mm256_castps_si256(x), sqrt_half);
+            let mask = _mm256_set1_epi32((1 << 23) - 1);
+            let mantissa = _mm256_add_epi32(_mm256_and_si256(shifted, mask), sqrt_half);
+            let exponent = _mm256_cvtepi32_ps(_mm256_srai_epi32::<23>(shifted));
+            (_mm256_castsi256_ps(mantissa), exponent)
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { sum_f32(v) }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { max_f32(v) }
+    }
+}
+
+impl Simd<f64> for Avx2 {
+    type V = __m256d;
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, x: f64) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_set1_pd(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f64) -> Self::V {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm256_loadu_pd(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_ptr(self, from: *const f64, len: usize) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm256_maskload_pd(from, first_f64(len)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: Self::V, to: *mut f64) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm256_storeu_pd(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_ptr(self, v: Self::V, to: *mut f64, len: usize) {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm256_maskstore_pd(to, first_f64(len), v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_add_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_mul_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_div_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_sqrt_pd(a) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_fmadd_pd(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_fnmadd_pd(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_max_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_min_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, x: Self::V, v: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let positive = _mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_setzero_pd());
+            _mm256_and_pd(positive, v)
+        }
+    }
+
+    #[inline(always)]
+    fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_blendv_pd(other, v, _mm256_cmp_pd::<_CMP_EQ_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
+    fn round_small(self, x: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let bias = _mm256_set1_pd(BIAS_F64);
+            let half = _mm256_fmadd_pd(n, _mm256_set1_pd(0.5), bias);
+            let rest = _mm256_add_pd(n, _mm256_sub_pd(_mm256_add_pd(bias, bias), half));
+            let half = _mm256_slli_epi64::<52>(_mm256_castpd_si256(half));
+            let rest = _mm256_slli_epi64::<52>(_mm256_castpd_si256(rest));
+            let scaled = _mm256_mul_pd(x, _mm256_castsi256_pd(half));
+            _mm256_mul_pd(scaled, _mm256_castsi256_pd(rest))
+        }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let sqrt_half =
+                _mm256_set1_epi64x(f64::to_bits(std::f64::consts::FRAC_1_SQRT_2) as i64);
+            let shifted = _mm256_sub_epi64(_mm256_castpd_si256(x), sqrt_half);
+            let mask = _mm256_set1_epi64x((1 << 52) - 1);
+            let mantissa = _mm256_add_epi64(_mm256_and_si256(shifted, mask), sqrt_half);
+            // AVX2 has neither the shift nor the conversion for 64 bits: the exponent, made positive
+            // by adding 1024, becomes the last bits of 2⁵² + 1024 + exponent.
+            let positive = _mm256_add_epi64(shifted, _mm256_set1_epi64x(1024 << 52));
+            let magic = _mm256_set1_pd(4_503_599_627_370_496.0);
+            let bits =
+                _mm256_or_si256(_mm256_srli_epi64::<52>(positive), _mm256_castpd_si256(magic));
+            let offset = _mm256_set1_pd(4_503_599_627_370_496.0 + 1024.0);
+            let exponent = _mm256_sub_pd(_mm256_castsi256_pd(bits), offset);
+            (_mm256_castsi256_pd(mantissa), exponent)
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, v: Self::V) -> f64 {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { sum_f64(v) }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, v: Self::V) -> f64 {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { max_f64(v) }
     }
 }

@@ -1,20 +1,345 @@
 //! The vector operations on AVX-512.
 
-use super::Kernel;
+use super::{Kernel, Simd, avx2};
 use crate::float::Float;
+use std::arch::x86_64::*;
 
-/// The witness that this processor has AVX-512.
+/// The witness that this processor has AVX-512 F, BW, DQ and VL, and AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Avx512(());
 
 impl Avx512 {
-    /// The token, if this processor has AVX-512.
+    /// The token, if this processor has AVX-512 F, BW, DQ and VL, and AVX2 and FMA.
     pub(crate) fn new() -> Option<Self> {
-        None
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        found.then_some(Self(()))
     }
 
     /// Runs a kernel compiled for AVX-512.
-    pub(crate) fn enter<T: Float, K: Kernel<T>>(self, kernel: K) -> K::Output {
-        kernel.run(super::scalar::Scalar)
+    #[inline]
+    pub(crate) fn enter<T: Float, K: Kernel<T>>(self, kernel: K) -> K::Output
+    where
+        Self: Simd<T>,
+    {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn compiled<T: Float, K: Kernel<T>>(token: Avx512, kernel: K) -> K::Output
+        where
+            Avx512: Simd<T>,
+        {
+            kernel.run(token)
+        }
+        // SAFETY: the token proves all of these.
+        unsafe { compiled(self, kernel) }
+    }
+}
+
+/// The mask of the first `len` lanes.
+#[inline(always)]
+fn first_f32(len: usize) -> __mmask16 {
+    ((1_u32 << len.min(16)) - 1) as __mmask16
+}
+
+/// The mask of the first `len` lanes.
+#[inline(always)]
+fn first_f64(len: usize) -> __mmask8 {
+    ((1_u32 << len.min(8)) - 1) as __mmask8
+}
+
+impl Simd<f32> for Avx512 {
+    type V = __m512;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_ptr(self, from: *const f32, len: usize) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_maskz_loadu_ps(first_f32(len), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: Self::V, to: *mut f32) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_ptr(self, v: Self::V, to: *mut f32, len: usize) {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_mask_storeu_ps(to, first_f32(len), v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_fnmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, x: Self::V, v: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(positive, v)
+        }
+    }
+
+    #[inline(always)]
+    fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), other, v) }
+    }
+
+    #[inline(always)]
+    fn round_small(self, x: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_scalef_ps(x, n) }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let sqrt_half = _mm512_set1_epi32(f32::to_bits(std::f32::consts::FRAC_1_SQRT_2) as i32);
+            let shifted = _mm512_sub_epi32(_mm512_castps_si512(x), sqrt_half);
+            let mask = _mm512_set1_epi32((1 << 23) - 1);
+            let mantissa = _mm512_add_epi32(_mm512_and_si512(shifted, mask), sqrt_half);
+            let exponent = _mm512_cvtepi32_ps(_mm512_srai_epi32::<23>(shifted));
+            (_mm512_castsi512_ps(mantissa), exponent)
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            avx2::sum_f32(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            avx2::max_f32(_mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
+        }
+    }
+}
+
+impl Simd<f64> for Avx512 {
+    type V = __m512d;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f64) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_set1_pd(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f64) -> Self::V {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm512_loadu_pd(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_ptr(self, from: *const f64, len: usize) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_maskz_loadu_pd(first_f64(len), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: Self::V, to: *mut f64) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm512_storeu_pd(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_ptr(self, v: Self::V, to: *mut f64, len: usize) {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_mask_storeu_pd(to, first_f64(len), v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_add_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_mul_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_div_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_sqrt_pd(a) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_fmadd_pd(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_fnmadd_pd(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_max_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_min_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, x: Self::V, v: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let positive = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, _mm512_setzero_pd());
+            _mm512_maskz_mov_pd(positive, v)
+        }
+    }
+
+    #[inline(always)]
+    fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b), other, v) }
+    }
+
+    #[inline(always)]
+    fn round_small(self, x: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_roundscale_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_scalef_pd(x, n) }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let sqrt_half = _mm512_set1_epi64(f64::to_bits(std::f64::consts::FRAC_1_SQRT_2) as i64);
+            let shifted = _mm512_sub_epi64(_mm512_castpd_si512(x), sqrt_half);
+            let mask = _mm512_set1_epi64((1 << 52) - 1);
+            let mantissa = _mm512_add_epi64(_mm512_and_si512(shifted, mask), sqrt_half);
+            let exponent = _mm512_cvtepi64_pd(_mm512_srai_epi64::<52>(shifted));
+            (_mm512_castsi512_pd(mantissa), exponent)
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, v: Self::V) -> f64 {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            avx2::sum_f64(_mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)))
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, v: Self::V) -> f64 {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            avx2::max_f64(_mm256_max_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)))
+        }
     }
 }

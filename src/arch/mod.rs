@@ -11,10 +11,15 @@ pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod scalar;
+#[cfg(test)]
+mod tests;
 
 use crate::error::Result;
 use crate::float::Float;
 use crate::isa::{self, Isa};
+
+/// No instruction set's vectors have more elements.
+pub const MAX_LANES: usize = 16;
 
 /// The vector operations of one instruction set on elements of type `T`.
 ///
@@ -74,7 +79,8 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V;
     /// The nearest integer, ties to even. Only for |x| below 2²² (f32) or 2⁵¹ (f64).
     fn round_small(self, x: Self::V) -> Self::V;
-    /// x · 2ⁿ for integral n, rounded once; n lies in ±252 (f32) or ±2044 (f64).
+    /// x · 2ⁿ for integral n in ±252 (f32) or ±2044 (f64), rounded once where |x| is near 1 (to
+    /// be exact: unless x · 2^(n/2) is subnormal).
     fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V;
     /// Mantissa in [√½, √2) and integral exponent of positive normal numbers.
     fn split_exponent(self, x: Self::V) -> (Self::V, Self::V);

@@ -1,0 +1,107 @@
+//! Cross-entropy on probabilities, clipped, as *Neural Networks from Scratch* has it in chapter 5;
+//! its gradient as in chapter 9.
+//!
+//! From logits, [`softmax_cross_entropy`](crate::softmax_cross_entropy) is faster and more
+//! accurate.
+
+use crate::error::{Result, check_length, check_shape};
+use crate::float::Float;
+use crate::loss::{LossOptions, Objective, Upstream};
+use crate::par::Par;
+use crate::targets::Targets;
+use crate::view::{MatMut, MatRef};
+
+/// Elementary operations a sample's logarithm costs, in the units of [`Par`].
+const WORK_PER_ELEMENT: usize = 32;
+
+/// The loss of each sample, and, returned, the reduced loss.
+///
+/// `probabilities` is \[batch × classes\]; `losses` \[batch\] is written with
+/// −Σ t·ln(clip(p, ε, 1 − ε)) for each sample, where t is its target, weighted and smoothed as
+/// [`LossOptions`] say. A class without a target adds nothing, whatever its probability; a
+/// probability of NaN at a target makes the loss NaN.
+///
+/// # Errors
+/// As [`softmax_cross_entropy::forward`](crate::softmax_cross_entropy::forward).
+///
+/// ```
+/// use gradkern::{LossOptions, MatRef, Par, cross_entropy};
+///
+/// // The three samples of the book: dog, cat, cat.
+/// let probabilities = [0.7, 0.1, 0.2, 0.1, 0.5, 0.4, 0.02, 0.9, 0.08];
+/// let mut losses = [0.0_f64; 3];
+/// let mean = cross_entropy::forward(
+///     MatRef::new(&probabilities, 3, 3)?,
+///     (&[0_u8, 1, 1]).into(),
+///     &LossOptions::default(),
+///     &mut losses,
+///     Par::Seq,
+/// )?;
+/// assert!((mean - 0.38506088).abs() < 1e-8);
+/// # Ok::<(), gradkern::Error>(())
+/// ```
+pub fn forward<T: Float>(
+    probabilities: MatRef<'_, T>,
+    targets: Targets<'_, T>,
+    options: &LossOptions<'_, T>,
+    losses: &mut [T],
+    par: Par,
+) -> Result<T> {
+    let (batch, classes) = probabilities.shape();
+    check_length("losses", batch, losses.len())?;
+    let objective = Objective::new(targets, options, batch, classes)?;
+    crate::isa::current()?;
+    let work = batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT);
+    par.split_rows(&mut *losses, batch, 1, work, &|losses: &mut [T], first| {
+        for (i, loss) in losses.iter_mut().enumerate() {
+            let terms = objective.targets_of(first + i, classes);
+            *loss = terms
+                .map(|(class, t)| objective.loss_term(t, probabilities.at(first + i, class).ln()))
+                .sum();
+        }
+    });
+    objective.reduce(losses)
+}
+
+/// The gradient of the reduced loss with respect to the probabilities, times that of whatever
+/// follows it.
+///
+/// `grad_probabilities` \[batch × classes\] is written with −t / p, divided by what the mean is
+/// divided by; 0 where t is. It is the gradient of the loss before clipping. A probability below
+/// the smallest normal number counts as that number, so that the gradient is finite at 0.
+///
+/// # Errors
+/// As [`forward`], and for `upstream` and `grad_probabilities` that do not fit.
+pub fn backward<T: Float>(
+    probabilities: MatRef<'_, T>,
+    targets: Targets<'_, T>,
+    options: &LossOptions<'_, T>,
+    upstream: Upstream<'_, T>,
+    grad_probabilities: MatMut<'_, T>,
+    par: Par,
+) -> Result<()> {
+    let (batch, classes) = probabilities.shape();
+    check_shape("grad_probabilities", (batch, classes), grad_probabilities.shape())?;
+    upstream.check(batch)?;
+    let objective = Objective::new(targets, options, batch, classes)?;
+    crate::isa::current()?;
+    if grad_probabilities.is_empty() {
+        return Ok(());
+    }
+    par.split_rows(grad_probabilities, batch, 1, batch * classes, &|mut part, first| {
+        part.fill(T::ZERO);
+        for i in 0..part.rows() {
+            let sample = first + i;
+            let factor = objective.scale() * upstream.at(sample);
+            for (class, t) in objective.targets_of(sample, classes) {
+                let p = probabilities.at(sample, class);
+                // False for NaN, so that it passes through.
+                let p = if p < T::MIN_POSITIVE { T::MIN_POSITIVE } else { p };
+                if t != T::ZERO {
+                    part.set(i, class, -(t * factor) / p);
+                }
+            }
+        }
+    });
+    Ok(())
+}

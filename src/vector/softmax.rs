@@ -1,0 +1,143 @@
+//! Rows of softmax, and of its fusion with cross-entropy.
+//!
+//! A row is read from L1 cache as often as it takes: its maximum, its exponentials and their sum,
+//! its scaling. The sum leaves out the maximum's own exponential, which is 1, so that the logarithm
+//! of the sum keeps its relative accuracy where one class is nearly certain: ln(1 + others).
+
+use super::{exp::exp, reduce};
+use crate::arch::Simd;
+use crate::float::Float;
+
+/// A row's largest element m, and Σ e^(x − m) over all its elements but one that equals m.
+///
+/// `others` is NaN where the row holds NaN or +∞, or nothing above −∞.
+#[derive(Clone, Copy)]
+pub(crate) struct RowSum<T> {
+    pub(crate) max: T,
+    pub(crate) others: T,
+}
+
+impl<T: Float> RowSum<T> {
+    /// Σ e^(x − m).
+    #[inline(always)]
+    pub(crate) fn total(&self) -> T {
+        T::ONE + self.others
+    }
+
+    /// The logarithm of element x's share in the sum: x − m − ln Σ e^(x − m).
+    #[inline(always)]
+    pub(crate) fn log_share(&self, x: T) -> T {
+        (x - self.max) - self.others.ln_1p()
+    }
+}
+
+/// Replaces each x of a row by e^(x − m).
+#[inline(always)]
+pub(crate) fn exponentials<T: Float, S: Simd<T>>(s: S, row: &mut [T]) -> RowSum<T> {
+    let mut sum = Exponentials::new(s, reduce::max(s, row));
+    let mut chunks = row.chunks_exact_mut(S::LANES);
+    for chunk in &mut chunks {
+        let e = sum.add(s, s.load(chunk));
+        s.store(e, chunk);
+    }
+    let tail = chunks.into_remainder();
+    let e = sum.add_first(s, tail);
+    s.store_first(e, tail);
+    sum.finish(s)
+}
+
+/// What [`exponentials`] returns, with the row left as it is.
+#[inline(always)]
+pub(crate) fn row_sum<T: Float, S: Simd<T>>(s: S, row: &[T]) -> RowSum<T> {
+    let mut sum = Exponentials::new(s, reduce::max(s, row));
+    let chunks = row.chunks_exact(S::LANES);
+    let tail = chunks.remainder();
+    for chunk in chunks {
+        sum.add(s, s.load(chunk));
+    }
+    sum.add_first(s, tail);
+    sum.finish(s)
+}
+
+/// A sum of exponentials under way.
+struct Exponentials<T: Float, S: Simd<T>> {
+    max: T,
+    /// Σ e^(x − m) over the elements below m.
+    below: S::V,
+    /// The number of elements that equal m.
+    equal: S::V,
+}
+
+impl<T: Float, S: Simd<T>> Exponentials<T, S> {
+    #[inline(always)]
+    fn new(s: S, max: T) -> Self {
+        Exponentials { max, below: s.splat(T::ZERO), equal: s.splat(T::ZERO) }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, s: S, x: S::V) -> S::V {
+        let (max, zero) = (s.splat(self.max), s.splat(T::ZERO));
+        let e = exp(s, s.sub(x, max));
+        self.below = s.add(self.below, s.where_equal(x, max, zero, e));
+        self.equal = s.add(self.equal, s.where_equal(x, max, s.splat(T::ONE), zero));
+        e
+    }
+
+    /// Adds fewer elements than a vector holds; the lanes past them count for nothing.
+    #[inline(always)]
+    fn add_first(&mut self, s: S, tail: &[T]) -> S::V {
+        let mut lanes = [T::NEG_INFINITY; crate::arch::MAX_LANES];
+        lanes[..tail.len()].copy_from_slice(tail);
+        // With a maximum of −∞ the row's sum is NaN whatever is added here.
+        self.add(s, s.load(&lanes))
+    }
+
+    #[inline(always)]
+    fn finish(self, s: S) -> RowSum<T> {
+        let others = s.reduce_add(self.below) + (s.reduce_add(self.equal) - T::ONE);
+        // Elements at an infinite maximum were counted, not subtracted; m − m is NaN then, else 0.
+        RowSum { max: self.max, others: others + (self.max - self.max) }
+    }
+}
+
+/// Multiplies a row by a number.
+#[inline(always)]
+pub(crate) fn scale<T: Float, S: Simd<T>>(_s: S, row: &mut [T], factor: T) {
+    for x in row {
+        *x *= factor;
+    }
+}
+
+/// Replaces a row of gradients gᵢ with respect to probabilities pᵢ by pᵢ(gᵢ − Σⱼ gⱼpⱼ).
+#[inline(always)]
+pub(crate) fn backward<T: Float, S: Simd<T>>(s: S, probabilities: &[T], grad: &mut [T]) {
+    let dot = reduce::dot(s, probabilities, grad);
+    for (g, &p) in grad.iter_mut().zip(probabilities) {
+        *g = p * (*g - dot);
+    }
+}
+
+/// Replaces a row of logits by the gradient `scale·(p·Σt − t)` of −Σ t·ln p, where p is its
+/// softmax and `others` what [`row_sum`] found.
+#[inline(always)]
+pub(crate) fn soft_gradient<T: Float, S: Simd<T>>(
+    s: S,
+    row: &mut [T],
+    sum: RowSum<T>,
+    targets: &[T],
+    scale: T,
+) {
+    let factor = s.splat(reduce::sum(s, targets) / sum.total() * scale);
+    let (max, scale) = (s.splat(sum.max), s.splat(scale));
+    let mut chunks = row.chunks_exact_mut(S::LANES);
+    let mut target_chunks = targets.chunks_exact(S::LANES);
+    for (chunk, target) in (&mut chunks).zip(&mut target_chunks) {
+        let e = exp(s, s.sub(s.load(chunk), max));
+        let t = s.mul(s.load(target), scale);
+        s.store(s.sub(s.mul(e, factor), t), chunk);
+    }
+    let tail = chunks.into_remainder();
+    let e = exp(s, s.sub(s.load_first(tail), max));
+    let t = s.mul(s.load_first(target_chunks.remainder()), scale);
+    s.store_first(s.sub(s.mul(e, factor), t), tail);
+}

@@ -63,7 +63,8 @@ fn decade_below(loss: f64) -> f64 {
 
 impl Panel<'_> {
     fn range(&self, history: &[Epoch]) -> (f64, f64) {
-        let values = || history.iter().flat_map(|e| [(self.value)(&e.train), (self.value)(&e.test)]);
+        let values =
+            || history.iter().flat_map(|e| [(self.value)(&e.train), (self.value)(&e.test)]);
         (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max))
     }
 
@@ -94,10 +95,9 @@ impl Panel<'_> {
             let points: Vec<(usize, f64)> = points.enumerate().map(|(i, y)| (i + 1, y)).collect();
             chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?;
             let marks = points.iter().map(|&point| Circle::new(point, 3, color.filled()));
-            chart
-                .draw_series(marks)?
-                .label(name)
-                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 22, y + 5)], color.filled()));
+            chart.draw_series(marks)?.label(name).legend(move |(x, y)| {
+                Rectangle::new([(x, y - 5), (x + 22, y + 5)], color.filled())
+            });
         }
         chart
             .configure_series_labels()

@@ -63,16 +63,16 @@ fn run(args: &Args) -> Result<(), Failure> {
     let (train, test) = Digits::load()?.split(&mut rng);
     let mut out = io::stdout();
     writeln!(out, "{}", heading(args, &train, &test)?)?;
-    let outcome = with_threads(args.threads, |par| {
-        train::train(args, &mut rng, &train, &test, par)
-    })??;
+    let outcome =
+        with_threads(args.threads, |par| train::train(args, &mut rng, &train, &test, par))??;
     report(args, &train, &test, &outcome, &mut out)
 }
 
 fn heading(args: &Args, train: &Digits, test: &Digits) -> gradkern::Result<String> {
     let sizes = train::layer_sizes(args);
     let network: Vec<String> = sizes.iter().map(usize::to_string).collect();
-    let threads = if args.threads == 1 { "1 thread".into() } else { format!("{} threads", args.threads) };
+    let threads =
+        if args.threads == 1 { "1 thread".into() } else { format!("{} threads", args.threads) };
     Ok(format!(
         "{} on {} digits, {} kept for the test; {} epochs, batch {}, learning rate {}, seed {}; {}, {threads}",
         network.join("-"),

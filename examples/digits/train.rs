@@ -79,7 +79,11 @@ pub fn train(
         ));
         if !(epoch.train.loss.is_finite() && epoch.test.loss.is_finite()) {
             let loss = epoch.train.loss;
-            return Err(format!("the loss became {loss} in epoch {number}; try a smaller --learning-rate than {}", args.learning_rate).into());
+            return Err(format!(
+                "the loss became {loss} in epoch {number}; try a smaller --learning-rate than {}",
+                args.learning_rate
+            )
+            .into());
         }
         history.push(epoch);
     }
@@ -103,7 +107,11 @@ fn score(
 }
 
 /// The bar of one epoch, on stderr; nothing is drawn where that is not a terminal.
-fn progress_bar(number: usize, of: usize, steps: usize) -> Result<ProgressBar, Box<dyn Error + Send + Sync>> {
+fn progress_bar(
+    number: usize,
+    of: usize,
+    steps: usize,
+) -> Result<ProgressBar, Box<dyn Error + Send + Sync>> {
     let style = ProgressStyle::with_template("{prefix} [{bar:30}] {msg}")?.progress_chars("=> ");
     let width = of.to_string().len();
     let prefix = format!("epoch {number:>width$}/{of}");

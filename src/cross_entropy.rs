@@ -56,7 +56,8 @@ pub fn forward<T: Float>(
         for (i, loss) in losses.iter_mut().enumerate() {
             let terms = objective.targets_of(first + i, classes);
             *loss = terms
-                .map(|(class, t)| objective.loss_term(t, probabilities.at(first + i, class).ln()))
+                .filter(|&(_, t)| t != T::ZERO)
+                .map(|(class, t)| objective.loss_of(t, probabilities.at(first + i, class)))
                 .sum();
         }
     });
@@ -94,10 +95,10 @@ pub fn backward<T: Float>(
             let sample = first + i;
             let factor = objective.scale() * upstream.at(sample);
             for (class, t) in objective.targets_of(sample, classes) {
-                let p = probabilities.at(sample, class);
-                // False for NaN, so that it passes through.
-                let p = if p < T::MIN_POSITIVE { T::MIN_POSITIVE } else { p };
                 if t != T::ZERO {
+                    let p = probabilities.at(sample, class);
+                    // False for NaN, so that it passes through.
+                    let p = if p < T::MIN_POSITIVE { T::MIN_POSITIVE } else { p };
                     part.set(i, class, -(t * factor) / p);
                 }
             }

@@ -75,6 +75,32 @@ impl<V> Grad<V> {
             Grad::Write(v) | Grad::Add(v) => Some(v),
         }
     }
+
+    /// The same, borrowed.
+    pub(crate) fn as_mut(&mut self) -> Grad<&mut V> {
+        match self {
+            Grad::Skip => Grad::Skip,
+            Grad::Write(v) => Grad::Write(v),
+            Grad::Add(v) => Grad::Add(v),
+        }
+    }
+
+    /// The same with another destination.
+    pub(crate) fn try_map<W>(self, f: impl FnOnce(V) -> Result<W>) -> Result<Grad<W>> {
+        Ok(match self {
+            Grad::Skip => Grad::Skip,
+            Grad::Write(v) => Grad::Write(f(v)?),
+            Grad::Add(v) => Grad::Add(f(v)?),
+        })
+    }
+
+    /// For a gradient computed in parts: all but the first are added.
+    pub(crate) fn after(self, first: bool) -> Self {
+        match self {
+            Grad::Write(v) if !first => Grad::Add(v),
+            other => other,
+        }
+    }
 }
 
 /// The gradients that [`backward`] computes; by default none.
@@ -210,6 +236,15 @@ fn check_backward<T: Float>(
 ) -> Result<()> {
     check_shape("weights", (inputs.cols(), weights.cols()), weights.shape())?;
     check_shape("grad_output", (inputs.rows(), weights.cols()), grad_output.shape())?;
+    check_gradients(inputs, weights, gradients)
+}
+
+/// `Err` unless the gradients fit a layer.
+pub(crate) fn check_gradients<T: Float>(
+    inputs: MatRef<'_, T>,
+    weights: MatRef<'_, T>,
+    gradients: &Gradients<'_, T>,
+) -> Result<()> {
     if let Some(grad) = gradients.inputs.destination() {
         check_shape("gradients.inputs", inputs.shape(), grad.shape())?;
     }

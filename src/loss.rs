@@ -9,7 +9,6 @@ use crate::error::{Error, Result, check_length};
 use crate::float::Float;
 use crate::targets::Targets;
 use crate::vector::reduce;
-use crate::vector::softmax::RowSum;
 
 /// How the losses of a batch become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +103,7 @@ pub(crate) struct Objective<'a, T> {
     /// s / classes: what every class has.
     pub(crate) spread: T,
     /// The logarithms of ε and 1 − ε, or of 0 and ∞.
-    log_bounds: (T, T),
+    pub(crate) log_bounds: (T, T),
     ignore: Option<i128>,
     /// What the sum of losses is divided by.
     denominator: T,
@@ -248,12 +247,12 @@ impl<'a, T: Float> Objective<'a, T> {
         -(t * clipped)
     }
 
-    /// Σ −t·ln p over a row of logits, of which `sum` was found.
-    #[inline(always)]
-    pub(crate) fn loss_of_row(&self, target: &[T], row: &[T], sum: RowSum<T>) -> T {
-        let log_total = sum.others.ln_1p();
-        let terms = target.iter().zip(row);
-        terms.map(|(&t, &x)| self.loss_term(t, (x - sum.max) - log_total)).sum()
+    /// −t·ln(clip(p)).
+    pub(crate) fn loss_of(&self, t: T, p: T) -> T {
+        let clips = self.log_bounds.0 > T::NEG_INFINITY;
+        // ln is NaN below 0, which a clip lifts to ε.
+        let p = if clips && p < T::ZERO { T::ZERO } else { p };
+        self.loss_term(t, p.ln())
     }
 
     /// The reduced loss.

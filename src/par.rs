@@ -36,6 +36,16 @@ impl Par {
         }
     }
 
+    /// How many equal parts to make of `work` elementary operations that each cost something to
+    /// begin: no more than there are threads.
+    pub(crate) fn parts(self, work: usize) -> usize {
+        match self {
+            Par::Seq => 1,
+            #[cfg(feature = "rayon")]
+            Par::Rayon => (work / TASK).clamp(1, rayon::current_num_threads().max(1)),
+        }
+    }
+
     /// Runs `f` on parts of `parts`, which have `rows` rows, each a multiple of `grain` rows
     /// except the last. `f` is given a part and the index of its first row.
     pub(crate) fn split_rows<P: Rows>(
@@ -157,5 +167,52 @@ impl<A: Rows, B: Rows> Rows for (A, B) {
         let (a, c) = self.0.split_at_row(row);
         let (b, d) = self.1.split_at_row(row);
         ((a, b), (c, d))
+    }
+}
+
+#[cfg(all(test, feature = "rayon"))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    fn on_threads(threads: usize, f: impl FnOnce() + Send) {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f);
+    }
+
+    #[test]
+    fn every_row_is_visited_once_and_cuts_lie_at_the_grain() {
+        for (threads, rows, grain) in [(1, 5, 1), (2, 1, 4), (3, 100, 7), (8, 64, 16), (8, 3, 1)] {
+            on_threads(threads, || {
+                let mut visits = vec![0_usize; rows];
+                let f = |part: &mut [usize], first: usize| {
+                    assert_eq!(first % grain, 0);
+                    part.iter_mut().enumerate().for_each(|(i, visit)| *visit += 1 + first + i);
+                };
+                Par::Rayon.split_rows(&mut visits[..], rows, grain, usize::MAX, &f);
+                assert!(visits.iter().enumerate().all(|(i, &visit)| visit == i + 1), "{visits:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn every_index_is_visited_once() {
+        for count in [0, 1, 2, 7, 100] {
+            let visits: Vec<_> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+            let visit = |i: usize| {
+                visits[i].fetch_add(1, Relaxed);
+            };
+            on_threads(3, || Par::Rayon.for_each_index(count, usize::MAX, &visit));
+            Par::Seq.for_each_index(count, usize::MAX, &visit);
+            assert!(visits.iter().all(|visits| visits.load(Relaxed) == 2));
+        }
+    }
+
+    #[test]
+    fn small_work_stays_on_the_calling_thread() {
+        let here = std::thread::current().id();
+        Par::Rayon.enter(1000, |par| {
+            assert_eq!((std::thread::current().id(), par), (here, Par::Seq));
+        });
+        Par::Rayon.enter(usize::MAX, |_| assert_ne!(std::thread::current().id(), here));
     }
 }

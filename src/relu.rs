@@ -96,12 +96,26 @@ struct Elements<'a, T> {
     output: MatMut<'a, T>,
 }
 
+impl<T: Float> Elements<'_, T> {
+    /// All rows as one, where they are adjacent in every matrix: short rows cost as much as long.
+    #[inline(always)]
+    fn flattened(self) -> Self {
+        let Elements { source, mask, output } = self;
+        let adjacent = |m: Option<MatRef<'_, T>>| m.is_none_or(|m| m.as_slice().is_some());
+        if adjacent(source) && adjacent(mask) && adjacent(Some(output.as_ref())) {
+            let (source, mask) = (source.map(MatRef::flattened), mask.map(MatRef::flattened));
+            return Elements { source, mask, output: output.flattened() };
+        }
+        Elements { source, mask, output }
+    }
+}
+
 impl<T: Float> Kernel<T> for Elements<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, _: S) {
-        let Elements { source, mask, mut output } = self;
+        let Elements { source, mask, mut output } = self.flattened();
         for i in 0..output.rows() {
             let rows = (source.map(|m| m.row(i)), mask.map(|m| m.row(i)), output.row_mut(i));
             match rows {

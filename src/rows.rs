@@ -32,13 +32,16 @@ impl<'a, T: Float> RowsMut<'a, T> {
         self.output.rows()
     }
 
-    /// The element a row starts from.
+    /// What the rows start from.
     #[inline(always)]
-    pub(crate) fn start(&self, row: usize, col: usize) -> T {
-        match &self.source {
-            Some(source) => source.at(row, col),
-            None => self.output.as_ref().at(row, col),
-        }
+    pub(crate) fn source(&self) -> MatRef<'_, T> {
+        self.source.unwrap_or(self.output.as_ref())
+    }
+
+    /// The matrix that is overwritten.
+    #[inline(always)]
+    pub(crate) fn output(&mut self) -> &mut MatMut<'a, T> {
+        &mut self.output
     }
 
     /// A row to work on, holding what it starts from. [`close`](Self::close) it afterwards.

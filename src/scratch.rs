@@ -35,3 +35,30 @@ macro_rules! scratch_impl {
 
 scratch_impl!(f32);
 scratch_impl!(f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scratch_is_aligned_kept_and_may_nest() {
+        f32::with_scratch(1000, |outer| {
+            outer.fill(1.0);
+            f32::with_scratch(5000, |inner| {
+                assert_eq!(inner.as_ptr().align_offset(64), 0);
+                inner.fill(2.0);
+            });
+            assert!(outer.iter().all(|&x| x == 1.0), "the inner call had memory of its own");
+            assert_eq!((outer.len(), outer.as_ptr().align_offset(64)), (1000, 0));
+        });
+        let kept = f32::with_scratch(5000, |memory| memory.as_ptr());
+        assert_eq!(f32::with_scratch(10, |memory| memory.as_ptr()), kept, "the larger is kept");
+    }
+
+    #[test]
+    fn scratch_survives_a_panic() {
+        let panicked = std::panic::catch_unwind(|| f64::with_scratch(10, |_| panic!("on purpose")));
+        assert!(panicked.is_err());
+        f64::with_scratch(10, |memory| assert_eq!(memory.len(), 10));
+    }
+}

@@ -6,7 +6,7 @@ use crate::float::Float;
 use crate::isa;
 use crate::par::Par;
 use crate::rows::RowsMut;
-use crate::vector;
+use crate::vector::{self, narrow};
 use crate::view::{MatMut, MatRef};
 
 /// Elementary operations an element costs, in the units of [`Par`].
@@ -151,12 +151,27 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
         let ForwardRows(mut rows) = self;
+        if rows.source().cols() <= narrow::MAX_CLASSES {
+            return forward_narrow(simd, rows);
+        }
         for i in 0..rows.rows() {
             let row = rows.open(i);
             let sum = vector::softmax::exponentials(simd, row);
             vector::softmax::scale(simd, row, T::ONE / sum.total());
             rows.close(i);
         }
+    }
+}
+
+/// [`ForwardRows`] for few classes.
+#[inline(always)]
+fn forward_narrow<T: Float, S: Simd<T>>(simd: S, mut rows: RowsMut<'_, T>) {
+    let mut block = narrow::Block::new(rows.source().cols());
+    for first in (0..rows.rows()).step_by(S::LANES) {
+        block.read(simd, &rows.source(), first);
+        let sum = block.exponentials(simd);
+        block.scale(simd, &sum.others.map(|others| T::ONE / (T::ONE + others)));
+        block.write(simd, rows.output(), first);
     }
 }
 

@@ -4,16 +4,14 @@
 //! Fused, they need neither the division by a probability that may have vanished nor a second pass
 //! over the batch (*Neural Networks from Scratch*, chapter 9).
 
-use crate::arch::{Kernel, Simd};
+mod narrow;
+pub(crate) mod rows;
+
 use crate::error::{Result, check_length, check_shape};
 use crate::float::Float;
-use crate::isa;
 use crate::loss::{LossOptions, Objective, Upstream};
 use crate::par::Par;
-use crate::rows::RowsMut;
-use crate::softmax::{WORK_PER_ELEMENT, for_row_parts};
 use crate::targets::Targets;
-use crate::vector::softmax::{exponentials, row_sum, scale, soft_gradient};
 use crate::view::{MatMut, MatRef};
 
 /// The loss of each sample, and, returned, the reduced loss.
@@ -60,14 +58,7 @@ pub fn forward<T: Float>(
     let (batch, classes) = logits.shape();
     check_length("losses", batch, losses.len())?;
     let objective = Objective::new(targets, options, batch, classes)?;
-    let token = isa::token()?;
-    let work = batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT);
-    let scratch_len = if logits.rows_are_slices() { classes } else { 2 * classes };
-    par.split_rows((logits, &mut *losses), batch, 1, work, &|(logits, losses), first| {
-        T::with_scratch(scratch_len, |scratch| {
-            token.run(ForwardRows { objective: &objective, logits, losses, first, scratch });
-        });
-    });
+    rows::losses(&objective, logits, losses, 0, par)?;
     objective.reduce(losses)
 }
 
@@ -89,8 +80,7 @@ pub fn forward_backward<T: Float>(
     par: Par,
 ) -> Result<T> {
     check_shape("grad_logits", logits.shape(), grad_logits.shape())?;
-    let gradient = Gradient { source: Some(logits), output: grad_logits, options, targets };
-    gradient.with_losses(losses, par)
+    fused(Some(logits), targets, options, losses, grad_logits, par)
 }
 
 /// [`forward_backward`], with the gradient written over the logits.
@@ -104,7 +94,7 @@ pub fn forward_backward_in_place<T: Float>(
     losses: &mut [T],
     par: Par,
 ) -> Result<T> {
-    Gradient { source: None, output: logits, options, targets }.with_losses(losses, par)
+    fused(None, targets, options, losses, logits, par)
 }
 
 /// The gradient alone, times that of whatever follows the loss.
@@ -126,179 +116,21 @@ pub fn backward<T: Float>(
     check_shape("grad_logits", (batch, classes), grad_logits.shape())?;
     upstream.check(batch)?;
     let objective = Objective::new(targets, options, batch, classes)?;
-    let token = isa::token()?;
-    for_row_parts(Some(logits), grad_logits, par, &|source, output, first| {
-        with_gradient_rows(source, output, |rows, target| {
-            token.run(GradientRows {
-                objective: &objective,
-                upstream,
-                rows,
-                losses: None,
-                first,
-                target,
-            });
-        });
-    });
-    Ok(())
+    rows::gradients(&objective, upstream, Some(logits), grad_logits, None, 0, par)
 }
 
-/// The arguments of the fused forms.
-struct Gradient<'a, 'o, T> {
-    source: Option<MatRef<'a, T>>,
-    output: MatMut<'a, T>,
-    targets: Targets<'a, T>,
-    options: &'o LossOptions<'o, T>,
-}
-
-impl<T: Float> Gradient<'_, '_, T> {
-    fn with_losses(self, losses: &mut [T], par: Par) -> Result<T> {
-        let Gradient { source, output, targets, options } = self;
-        let (batch, classes) = output.shape();
-        check_length("losses", batch, losses.len())?;
-        let objective = Objective::new(targets, options, batch, classes)?;
-        let token = isa::token()?;
-        let upstream = Upstream::Scalar(T::ONE);
-        let work = batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT);
-        let parts = ((source, output), &mut *losses);
-        par.split_rows(parts, batch, 1, work, &|((source, output), losses), first| {
-            let losses = Some(losses);
-            with_gradient_rows(source, output, |rows, target| {
-                token.run(GradientRows {
-                    objective: &objective,
-                    upstream,
-                    rows,
-                    losses,
-                    first,
-                    target,
-                });
-            });
-        });
-        objective.reduce(losses)
-    }
-}
-
-/// Runs `f` on the rows of the gradient, with scratch for a row of targets.
-fn with_gradient_rows<T: Float>(
+fn fused<T: Float>(
     source: Option<MatRef<'_, T>>,
+    targets: Targets<'_, T>,
+    options: &LossOptions<'_, T>,
+    losses: &mut [T],
     output: MatMut<'_, T>,
-    f: impl FnOnce(RowsMut<'_, T>, &mut [T]),
-) {
-    let (classes, row_len) = (output.cols(), RowsMut::scratch_len(&output));
-    T::with_scratch(classes + row_len, |scratch| {
-        let (target, row) = scratch.split_at_mut(classes);
-        f(RowsMut::new(output, source, row), target);
-    });
-}
-
-struct ForwardRows<'a, T> {
-    objective: &'a Objective<'a, T>,
-    logits: MatRef<'a, T>,
-    losses: &'a mut [T],
-    /// The first row's sample.
-    first: usize,
-    /// A row of targets, and one of logits where they are not adjacent.
-    scratch: &'a mut [T],
-}
-
-impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, simd: S) {
-        let ForwardRows { objective, logits, losses, first, scratch } = self;
-        let (target, gathered) = scratch.split_at_mut(logits.cols());
-        for (i, loss) in losses.iter_mut().enumerate() {
-            let sample = first + i;
-            if objective.ignores(sample) {
-                *loss = T::ZERO;
-                continue;
-            }
-            let row = match logits.row(i) {
-                Some(row) => row,
-                None => {
-                    logits.copy_row(i, gathered);
-                    &*gathered
-                }
-            };
-            let sum = row_sum(simd, row);
-            *loss = match objective.label(sample) {
-                Some(label) if objective.is_hard() => {
-                    objective.loss_term(objective.class_weight(label), sum.log_share(row[label]))
-                }
-                _ => {
-                    objective.fill_target(sample, target);
-                    objective.loss_of_row(target, row, sum)
-                }
-            };
-        }
-    }
-}
-
-struct GradientRows<'a, T> {
-    objective: &'a Objective<'a, T>,
-    upstream: Upstream<'a, T>,
-    /// Logits that become gradients.
-    rows: RowsMut<'a, T>,
-    losses: Option<&'a mut [T]>,
-    /// The first row's sample.
-    first: usize,
-    /// A row of targets.
-    target: &'a mut [T],
-}
-
-impl<T: Float> Kernel<T> for GradientRows<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, simd: S) {
-        let GradientRows { objective, upstream, mut rows, mut losses, first, target } = self;
-        let mean = objective.scale();
-        for i in 0..rows.rows() {
-            let sample = first + i;
-            let loss = if objective.ignores(sample) {
-                rows.clear(i);
-                T::ZERO
-            } else {
-                let factor = mean * upstream.at(sample);
-                let row = rows.open(i);
-                let loss = match objective.label(sample) {
-                    Some(label) if objective.is_hard() => {
-                        hard_row(simd, objective, row, label, factor)
-                    }
-                    _ => {
-                        objective.fill_target(sample, target);
-                        let sum = row_sum(simd, row);
-                        let loss = objective.loss_of_row(target, row, sum);
-                        soft_gradient(simd, row, sum, target, factor);
-                        loss
-                    }
-                };
-                rows.close(i);
-                loss
-            };
-            if let Some(losses) = &mut losses {
-                losses[i] = loss;
-            }
-        }
-    }
-}
-
-/// Loss and gradient of a sample whose target is one class; the row of logits becomes the gradient.
-#[inline(always)]
-fn hard_row<T: Float, S: Simd<T>>(
-    simd: S,
-    objective: &Objective<'_, T>,
-    row: &mut [T],
-    label: usize,
-    factor: T,
-) -> T {
-    let weight = objective.class_weight(label);
-    let logit = row[label];
-    let sum = exponentials(simd, row);
-    let share = weight * factor / sum.total();
-    // e − Σe, without the cancellation where the label has all but all of the sum.
-    let excess = if logit == sum.max { -sum.others } else { row[label] - sum.total() };
-    scale(simd, row, share);
-    row[label] = excess * share;
-    objective.loss_term(weight, sum.log_share(logit))
+    par: Par,
+) -> Result<T> {
+    let (batch, classes) = output.shape();
+    check_length("losses", batch, losses.len())?;
+    let objective = Objective::new(targets, options, batch, classes)?;
+    let upstream = Upstream::Scalar(T::ONE);
+    rows::gradients(&objective, upstream, source, output, Some(losses), 0, par)?;
+    objective.reduce(losses)
 }

@@ -4,107 +4,13 @@
 //! inside its slice, no arithmetic on its extents and strides overflows `isize`, and no two
 //! elements of a [`MatMut`] share a place.
 
+mod layout;
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, Result};
+use layout::Layout;
 use std::ops::Range;
-
-/// Shape and strides, in elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
-}
-
-impl Layout {
-    fn row_major(rows: usize, cols: usize) -> Self {
-        Layout { rows, cols, row_stride: cols, col_stride: 1 }
-    }
-
-    /// The number of elements from the first to the last, both included.
-    fn span(&self) -> Result<usize> {
-        let reach = |extent: usize, stride: usize, argument| {
-            let too_large = Error::TooLarge { argument, extent, found: stride };
-            match extent.checked_mul(stride) {
-                Some(product) if product <= isize::MAX as usize => Ok(product),
-                _ => Err(too_large),
-            }
-        };
-        let down = reach(self.rows, self.row_stride, "row_stride")?;
-        let across = reach(self.cols, self.col_stride, "col_stride")?;
-        if self.is_empty() {
-            return Ok(0);
-        }
-        // Both terms are at most isize::MAX, so their sum fits in usize.
-        Ok((down - self.row_stride) + (across - self.col_stride) + 1)
-    }
-
-    /// `Err` unless all elements lie in a slice of `len`.
-    fn check(&self, len: usize) -> Result<usize> {
-        let span = self.span()?;
-        if span > len {
-            return Err(Error::OutOfBounds { argument: "data", expected: span, found: len });
-        }
-        Ok(span)
-    }
-
-    /// Whether two different elements share a place: `i·row_stride = j·col_stride` has a solution
-    /// other than zero with `i < rows` and `j < cols`. The smallest one is
-    /// `i = col_stride / g`, `j = row_stride / g`, where `g` is their greatest common divisor.
-    fn overlaps(&self) -> bool {
-        let g = gcd(self.row_stride, self.col_stride);
-        if self.is_empty() || self.rows == 1 && self.cols == 1 {
-            false
-        } else if g == 0 {
-            true
-        } else {
-            self.col_stride / g < self.rows && self.row_stride / g < self.cols
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows == 0 || self.cols == 0
-    }
-
-    fn transposed(self) -> Self {
-        Layout {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-        }
-    }
-
-    /// The layout of some of the rows, and where its first element lies.
-    fn row_range(self, range: &Range<usize>) -> Result<(usize, Self)> {
-        if range.start > range.end || range.end > self.rows {
-            let found = (range.start, range.end);
-            return Err(Error::Range { argument: "rows", expected: self.rows, found });
-        }
-        let part = Layout { rows: range.end - range.start, ..self };
-        let start = if part.is_empty() { 0 } else { range.start * self.row_stride };
-        Ok((start, part))
-    }
-
-    /// Where an element lies, if there is such an element.
-    fn index(&self, row: usize, col: usize) -> Option<usize> {
-        (row < self.rows && col < self.cols).then(|| row * self.row_stride + col * self.col_stride)
-    }
-
-    /// Whether each row lies after the one before it, so that the slice can be cut between rows.
-    fn rows_in_sequence(&self) -> bool {
-        self.rows <= 1 || self.is_empty() || self.row_stride > (self.cols - 1) * self.col_stride
-    }
-
-    /// Whether the elements, row by row, are the slice itself.
-    fn is_contiguous(&self) -> bool {
-        (self.col_stride == 1 || self.cols <= 1) && (self.row_stride == self.cols || self.rows <= 1)
-    }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
 
 /// A matrix to read: rows × columns with a stride each, over a borrowed slice.
 ///
@@ -182,6 +88,12 @@ impl<'a, T: Copy> MatRef<'a, T> {
     #[must_use]
     pub fn get(&self, row: usize, col: usize) -> Option<T> {
         self.layout.index(row, col).map(|i| self.data[i])
+    }
+
+    /// The same elements as one row, if they lie row by row in memory; else the matrix itself.
+    pub(crate) fn flattened(self) -> Self {
+        let layout = self.layout.flattened().unwrap_or(self.layout);
+        MatRef { data: self.data, layout }
     }
 
     /// The element at (`row`, `col`); panics, or yields another element, outside the matrix.
@@ -341,6 +253,24 @@ impl<'a, T: Copy> MatMut<'a, T> {
                 for col in 0..self.cols() {
                     self.set(row, col, value);
                 }
+            }
+        }
+    }
+
+    /// The same elements as one row, if they lie row by row in memory; else the matrix itself.
+    pub(crate) fn flattened(self) -> Self {
+        let layout = self.layout.flattened().unwrap_or(self.layout);
+        MatMut { data: self.data, layout }
+    }
+
+    /// Copies every element; `from` has the same shape.
+    pub(crate) fn copy_from(&mut self, from: MatRef<'_, T>) {
+        if self.is_empty() {
+            return;
+        }
+        for row in 0..self.rows() {
+            for col in 0..self.cols() {
+                self.set(row, col, from.at(row, col));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The vector operations on AVX2 and FMA.
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, transpose};
 use crate::float::Float;
 use std::arch::x86_64::*;
 
@@ -264,6 +264,47 @@ impl Simd<f32> for Avx2 {
         // SAFETY: the token proves AVX2 and FMA.
         unsafe { max_f32(v) }
     }
+
+    #[inline(always)]
+    unsafe fn transpose_ptr(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        let zero = <Self as Simd<f32>>::splat(self, 0.0);
+        let mut block = [zero; 8];
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            for (r, v) in block.iter_mut().enumerate() {
+                if r < rows && cols == 8 {
+                    *v = self.load_ptr(from.add(r * from_stride));
+                } else if r < rows {
+                    *v = self.load_first_ptr(from.add(r * from_stride), cols);
+                }
+            }
+            let block = transpose::f32x8(block);
+            for (c, v) in block.into_iter().enumerate() {
+                if c < cols {
+                    self.store_ptr(v, to.add(c * to_stride));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f32) {
+        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel<f32>>(self, kernel: K) -> K::Output {
+        self.enter(kernel)
+    }
 }
 
 impl Simd<f64> for Avx2 {
@@ -422,5 +463,46 @@ impl Simd<f64> for Avx2 {
     fn reduce_max(self, v: Self::V) -> f64 {
         // SAFETY: the token proves AVX2 and FMA.
         unsafe { max_f64(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_ptr(
+        self,
+        from: *const f64,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f64,
+        to_stride: usize,
+    ) {
+        let zero = <Self as Simd<f64>>::splat(self, 0.0);
+        let mut block = [zero; 4];
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            for (r, v) in block.iter_mut().enumerate() {
+                if r < rows && cols == 4 {
+                    *v = self.load_ptr(from.add(r * from_stride));
+                } else if r < rows {
+                    *v = self.load_first_ptr(from.add(r * from_stride), cols);
+                }
+            }
+            let block = transpose::f64x4(block);
+            for (c, v) in block.into_iter().enumerate() {
+                if c < cols {
+                    self.store_ptr(v, to.add(c * to_stride));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f64) {
+        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel<f64>>(self, kernel: K) -> K::Output {
+        self.enter(kernel)
     }
 }

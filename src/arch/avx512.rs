@@ -1,6 +1,6 @@
 //! The vector operations on AVX-512.
 
-use super::{Kernel, Simd, avx2};
+use super::{Kernel, Simd, avx2, transpose};
 use crate::float::Float;
 use std::arch::x86_64::*;
 
@@ -195,6 +195,47 @@ impl Simd<f32> for Avx512 {
             avx2::max_f32(_mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
         }
     }
+
+    #[inline(always)]
+    unsafe fn transpose_ptr(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        let zero = <Self as Simd<f32>>::splat(self, 0.0);
+        let mut block = [zero; 16];
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            for (r, v) in block.iter_mut().enumerate() {
+                if r < rows && cols == 16 {
+                    *v = self.load_ptr(from.add(r * from_stride));
+                } else if r < rows {
+                    *v = self.load_first_ptr(from.add(r * from_stride), cols);
+                }
+            }
+            let block = transpose::f32x16(block);
+            for (c, v) in block.into_iter().enumerate() {
+                if c < cols {
+                    self.store_ptr(v, to.add(c * to_stride));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f32) {
+        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel<f32>>(self, kernel: K) -> K::Output {
+        self.enter(kernel)
+    }
 }
 
 impl Simd<f64> for Avx512 {
@@ -341,5 +382,46 @@ impl Simd<f64> for Avx512 {
         unsafe {
             avx2::max_f64(_mm256_max_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_ptr(
+        self,
+        from: *const f64,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f64,
+        to_stride: usize,
+    ) {
+        let zero = <Self as Simd<f64>>::splat(self, 0.0);
+        let mut block = [zero; 8];
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            for (r, v) in block.iter_mut().enumerate() {
+                if r < rows && cols == 8 {
+                    *v = self.load_ptr(from.add(r * from_stride));
+                } else if r < rows {
+                    *v = self.load_first_ptr(from.add(r * from_stride), cols);
+                }
+            }
+            let block = transpose::f64x8(block);
+            for (c, v) in block.into_iter().enumerate() {
+                if c < cols {
+                    self.store_ptr(v, to.add(c * to_stride));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f64) {
+        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel<f64>>(self, kernel: K) -> K::Output {
+        self.enter(kernel)
     }
 }

@@ -10,9 +10,12 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+pub(crate) mod caches;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use crate::error::Result;
 use crate::float::Float;
@@ -88,6 +91,40 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     fn reduce_add(self, v: Self::V) -> T;
     /// The largest lane; unspecified which where lanes are NaN.
     fn reduce_max(self, v: Self::V) -> T;
+
+    /// Writes the transpose of a block of at most `LANES` × `LANES` elements: column `c` of the
+    /// block becomes a vector at `to + c · to_stride`, the columns in ascending order. Lanes from
+    /// `rows` on are 0.
+    ///
+    /// # Safety
+    /// `rows` and `cols` are at most `LANES`; `from` is valid for reads of `rows` rows of `cols`
+    /// elements, `from_stride` apart; `to` for writes of `cols` vectors, `to_stride` apart.
+    unsafe fn transpose_ptr(
+        self,
+        from: *const T,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut T,
+        to_stride: usize,
+    ) {
+        for c in 0..cols {
+            for r in 0..Self::LANES {
+                // SAFETY: the caller vouches for the block and for LANES elements a column.
+                unsafe {
+                    let x = if r < rows { *from.add(r * from_stride + c) } else { T::ZERO };
+                    to.add(c * to_stride + r).write(x);
+                }
+            }
+        }
+    }
+
+    /// Asks for the cache line at an address, which need not be valid, to be fetched.
+    #[inline(always)]
+    fn prefetch(self, _at: *const T) {}
+
+    /// Runs a kernel in a function of its own, compiled for this instruction set.
+    fn call<K: Kernel<T>>(self, kernel: K) -> K::Output;
 
     /// Reads the first `LANES` elements of a slice, which has as many.
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! The vector operations in plain Rust, four elements at a time: what compilers turn into the
 //! target's own vectors (SSE2, NEON, …) without being told to.
 
-use super::Simd;
+use super::{Kernel, Simd};
 use crate::float::Float;
 
 const LANES: usize = 4;
@@ -138,5 +138,10 @@ impl<T: Float> Simd<T> for Scalar {
     fn reduce_max(self, v: Self::V) -> T {
         let max = |a: T, b: T| if a > b { a } else { b };
         max(max(v[0], v[2]), max(v[1], v[3]))
+    }
+
+    #[inline]
+    fn call<K: Kernel<T>>(self, kernel: K) -> K::Output {
+        kernel.run(self)
     }
 }

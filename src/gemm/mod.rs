@@ -3,13 +3,23 @@
 //! `A` is m × k, `B` is k × n, `C` is m × n; each may have any strides, so a transposed operand is
 //! a view's [`t()`](crate::MatRef::t).
 
+mod driver;
 mod epilogue;
+mod microkernel;
+mod native;
+mod output;
+mod pack;
+mod params;
 pub(crate) mod portable;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use epilogue::Epilogue;
 
+use crate::arch::Token;
 use crate::error::{Result, check_length, check_shape};
 use crate::float::Float;
+use crate::isa;
 use crate::par::Par;
 use crate::view::{MatMut, MatRef};
 
@@ -27,10 +37,22 @@ pub(crate) struct Product<'a, T> {
 impl<T: Float> Product<'_, T> {
     /// Computes it.
     pub(crate) fn run(self, par: Par) -> Result<()> {
+        let token = isa::token()?;
         if !self.c.is_empty() {
-            portable::run(self, par);
+            self.run_with(token, par);
         }
         Ok(())
+    }
+
+    /// Computes it, if C has elements, with the engine for an instruction set.
+    fn run_with(self, token: Token, par: Par) {
+        let reads_operands = self.alpha != T::ZERO && self.a.cols() > 0;
+        match token {
+            Token::Scalar(_) => portable::run(self, par),
+            _ if !reads_operands => portable::run(self, par),
+            #[cfg(target_arch = "x86_64")]
+            _ => native::run(self, token, par),
+        }
     }
 }
 
@@ -93,7 +115,7 @@ pub fn gemm_batched<T: Float>(
         check_product(*a, *b, c.as_ref())?;
         work = work.saturating_add(multiply_adds(a.rows(), a.cols(), b.cols()));
     }
-    crate::isa::current()?;
+    isa::current()?;
     let count = a.len();
     par.split_rows(c, count, 1, work, &|part: &mut [MatMut<'_, T>], first| {
         for (i, c) in part.iter_mut().enumerate() {

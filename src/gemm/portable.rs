@@ -69,24 +69,26 @@ impl Gemm for f64 {
     ) = matrixmultiply::dgemm;
 }
 
-/// Bytes of C's panel and of the rows of A that make it: half a second-level cache.
-const PANEL_BYTES: usize = 512 * 1024;
-/// A panel's columns where C is too low to be cut into rows.
+/// The least rows of a panel: each of them packs B anew, which takes the time of about 20 rows.
+const PANEL_ROWS: usize = 256;
+/// The least columns of a panel: each of them packs A anew.
 const PANEL_COLS: usize = 256;
+/// A panel is no wider than what `matrixmultiply` packs of B at once.
+const MAX_PANEL_COLS: usize = 1024;
 /// Panels are cut at multiples of this, which no microkernel's tile exceeds.
 const TILE: usize = 16;
 
-/// Rows and columns of a panel.
-fn panel_shape<T>(m: usize, k: usize, n: usize) -> (usize, usize) {
-    let row_bytes = size_of::<T>() * n.saturating_add(k);
-    let rows = (PANEL_BYTES / row_bytes.max(1)).clamp(64, 512).next_multiple_of(TILE);
-    if m > rows { (rows, n) } else { (m, PANEL_COLS) }
+/// Rows and columns of a panel: a quarter of C each way, so that there is something to share, but
+/// for the limits above.
+fn panel_shape(m: usize, n: usize) -> (usize, usize) {
+    let quarter = |extent: usize| extent.div_ceil(4).next_multiple_of(TILE);
+    (quarter(m).clamp(PANEL_ROWS, 2 * PANEL_ROWS), quarter(n).clamp(PANEL_COLS, MAX_PANEL_COLS))
 }
 
 /// Computes a product whose C is not empty.
 pub(super) fn run<T: Float>(product: Product<'_, T>, par: Par) {
     let (m, n, k) = (product.a.rows(), product.b.cols(), product.a.cols());
-    let (panel_rows, panel_cols) = panel_shape::<T>(m, k, n);
+    let (panel_rows, panel_cols) = panel_shape(m, n);
     let across = n.div_ceil(panel_cols);
     let count = m.div_ceil(panel_rows) * across;
     let panels = Panels::new(product);

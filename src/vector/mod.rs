@@ -5,5 +5,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod exp;
+pub(crate) mod ln;
+pub(crate) mod narrow;
 pub(crate) mod reduce;
 pub(crate) mod softmax;

@@ -5,7 +5,7 @@
 //! of the sum keeps its relative accuracy where one class is nearly certain: ln(1 + others).
 
 use super::{exp::exp, reduce};
-use crate::arch::Simd;
+use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
 
 /// A row's largest element m, and Σ e^(x − m) over all its elements but one that equals m.
@@ -86,7 +86,7 @@ impl<T: Float, S: Simd<T>> Exponentials<T, S> {
     /// Adds fewer elements than a vector holds; the lanes past them count for nothing.
     #[inline(always)]
     fn add_first(&mut self, s: S, tail: &[T]) -> S::V {
-        let mut lanes = [T::NEG_INFINITY; crate::arch::MAX_LANES];
+        let mut lanes = [T::NEG_INFINITY; MAX_LANES];
         lanes[..tail.len()].copy_from_slice(tail);
         // With a maximum of −∞ the row's sum is NaN whatever is added here.
         self.add(s, s.load(&lanes))
@@ -95,8 +95,8 @@ impl<T: Float, S: Simd<T>> Exponentials<T, S> {
     #[inline(always)]
     fn finish(self, s: S) -> RowSum<T> {
         let others = s.reduce_add(self.below) + (s.reduce_add(self.equal) - T::ONE);
-        // Elements at an infinite maximum were counted, not subtracted; m − m is NaN then, else 0.
-        RowSum { max: self.max, others: others + (self.max - self.max) }
+        // Elements at an infinite maximum were counted, not subtracted; 0·m is NaN then, else 0.
+        RowSum { max: self.max, others: others + T::ZERO * self.max }
     }
 }
 
@@ -114,6 +114,54 @@ pub(crate) fn backward<T: Float, S: Simd<T>>(s: S, probabilities: &[T], grad: &m
     let dot = reduce::dot(s, probabilities, grad);
     for (g, &p) in grad.iter_mut().zip(probabilities) {
         *g = p * (*g - dot);
+    }
+}
+
+/// −Σ t·ln p over a row of logits, where p is its softmax and `sum` what [`row_sum`] found; ln p
+/// is clipped to the bounds. A term with t = 0 and p = 0 is 0.
+#[inline(always)]
+pub(crate) fn soft_loss<T: Float, S: Simd<T>>(
+    s: S,
+    row: &[T],
+    sum: RowSum<T>,
+    targets: &[T],
+    log_bounds: (T, T),
+) -> T {
+    let terms = SoftTerms {
+        max: s.splat(sum.max),
+        log_total: s.splat(sum.others.ln_1p()),
+        low: s.splat(log_bounds.0),
+        high: s.splat(log_bounds.1),
+    };
+    let (chunks, target_chunks) = (row.chunks_exact(S::LANES), targets.chunks_exact(S::LANES));
+    let (tail, target_tail) = (chunks.remainder(), target_chunks.remainder());
+    let mut total = s.splat(T::ZERO);
+    for (x, t) in chunks.zip(target_chunks) {
+        total = s.add(total, terms.term(s, s.load(x), s.load(t)));
+    }
+    // Lanes past the tail are left out: their share may be NaN.
+    let mut last = [T::ZERO; MAX_LANES];
+    s.store(terms.term(s, s.load_first(tail), s.load_first(target_tail)), &mut last);
+    -(s.reduce_add(total) + last[..tail.len()].iter().copied().sum::<T>())
+}
+
+/// What the terms of [`soft_loss`] share.
+struct SoftTerms<V> {
+    max: V,
+    log_total: V,
+    low: V,
+    high: V,
+}
+
+impl<V: Copy> SoftTerms<V> {
+    /// t·ln p, clipped.
+    #[inline(always)]
+    fn term<T: Float, S: Simd<T, V = V>>(&self, s: S, x: V, t: V) -> V {
+        let log_p = s.sub(s.sub(x, self.max), self.log_total);
+        // In this operand order NaN passes both.
+        let product = s.mul(t, s.min(self.high, s.max(self.low, log_p)));
+        let (zero, none) = (s.splat(T::ZERO), s.splat(T::NEG_INFINITY));
+        s.where_equal(t, zero, s.where_equal(log_p, none, zero, product), product)
     }
 }
 

@@ -1,0 +1,85 @@
+//! Block sizes, derived in this one place from the vectors' and the caches' sizes.
+//!
+//! | block | what it is | bound |
+//! | --- | --- | --- |
+//! | MR × NR | the tile of C that the microkernel holds in registers | the registers, less those for a row of B and an element of A |
+//! | KC | the steps of k between two visits to C | a KC × NR panel of B fills most of L1, where it stays while all rows of A's block pass by |
+//! | MC | rows of A packed at a time | an MC × KC block of A fills half of L2 |
+
+use crate::arch::{Simd, caches::Caches};
+use crate::float::Float;
+use std::sync::OnceLock;
+
+/// Vectors in a row of the tile.
+pub(super) const TILE_VECTORS: usize = 2;
+
+/// The most rows a tile has with any instruction set.
+pub(super) const MAX_TILE_ROWS: usize = 14;
+
+/// The most rows of a tile: 14 × 2 accumulators of the 32 registers of AVX-512, 6 × 2 of 16.
+pub(super) const fn tile_rows<T: Float, S: Simd<T>>() -> usize {
+    if S::LANES * size_of::<T>() == 64 { MAX_TILE_ROWS } else { 6 }
+}
+
+/// Columns of a full tile.
+pub(super) const fn tile_cols<T: Float, S: Simd<T>>() -> usize {
+    TILE_VECTORS * S::LANES
+}
+
+/// Rows of the next tile where `left` are left: full tiles, and two of like height at the end, since
+/// a tile of a row or two would leave the multipliers idle.
+pub(super) fn next_tile_rows(left: usize, most: usize) -> usize {
+    match left {
+        left if left >= 2 * most => most,
+        left if left > most => left.div_ceil(2),
+        left => left,
+    }
+}
+
+/// How a product is cut for the caches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocks {
+    /// Steps of k.
+    pub(super) kc: usize,
+    /// Rows of A.
+    pub(super) mc: usize,
+}
+
+impl Blocks {
+    /// The blocks of a product with `m` rows and `k` steps. Blocks of k have like sizes.
+    pub(super) fn new<T: Float, S: Simd<T>>(m: usize, k: usize) -> Self {
+        let caches = caches();
+        let row_bytes = tile_cols::<T, S>() * size_of::<T>();
+        let most = (caches.l1 / row_bytes).clamp(64, 512);
+        let kc = k.div_ceil(k.div_ceil(most).max(1)).next_multiple_of(8).min(k.max(1));
+        let mc = (caches.l2 / 2 / (kc * size_of::<T>())).clamp(64, 2048);
+        let mc = m.div_ceil(m.div_ceil(mc).max(1)).next_multiple_of(tile_rows::<T, S>());
+        Blocks { kc, mc: mc.min(m.max(1)) }
+    }
+}
+
+/// This processor's caches, asked once.
+fn caches() -> Caches {
+    static CACHES: OnceLock<Caches> = OnceLock::new();
+    *CACHES.get_or_init(Caches::detect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_all_rows_and_none_is_a_sliver() {
+        for most in [6, 14] {
+            for rows in 1..100 {
+                let mut left = rows;
+                while left > 0 {
+                    let tile = next_tile_rows(left, most);
+                    assert!(tile >= 1 && tile <= most && tile <= left);
+                    assert!(rows < most || tile >= most / 2, "{rows} rows: a tile of {tile}");
+                    left -= tile;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Every kernel once more, written to be right by reading: `f64`, row-major, one element after the
+//! other, nothing blocked, fused, vectorized or shared out. The tests of the fast kernels compare
+//! with these functions; they share no code with them, and arguments are trusted.
+
+mod loss;
+mod training;
+
+pub use loss::{
+    Loss, Reduction, Targets, accuracy, argmax, cross_entropy, cross_entropy_backward,
+    softmax_cross_entropy, softmax_cross_entropy_backward,
+};
+pub use training::{Adam, Mlp, Momentum, sgd};
+
+use crate::float::Float;
+use crate::view::MatRef;
+
+/// A row-major matrix of `f64`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// The number of rows.
+    pub rows: usize,
+    /// The number of columns.
+    pub cols: usize,
+    /// The elements, row by row.
+    pub data: Vec<f64>,
+}
+
+impl Matrix {
+    /// The matrix with `element(row, col)` at each place.
+    pub fn from_fn(rows: usize, cols: usize, element: impl Fn(usize, usize) -> f64) -> Self {
+        let places = (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col)));
+        Matrix { rows, cols, data: places.map(|(row, col)| element(row, col)).collect() }
+    }
+
+    /// What a view shows.
+    pub fn from_view<T: Float>(view: MatRef<'_, T>) -> Self {
+        let element = |row, col| view.get(row, col).map_or(f64::NAN, T::to_f64);
+        Self::from_fn(view.rows(), view.cols(), element)
+    }
+
+    /// The element at (`row`, `col`).
+    pub fn at(&self, row: usize, col: usize) -> f64 {
+        self.data[row * self.cols + col]
+    }
+
+    /// A row.
+    pub fn row(&self, row: usize) -> &[f64] {
+        &self.data[row * self.cols..][..self.cols]
+    }
+
+    /// The transpose.
+    pub fn t(&self) -> Self {
+        Self::from_fn(self.cols, self.rows, |row, col| self.at(col, row))
+    }
+
+    /// `f` of every element.
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Self::from_fn(self.rows, self.cols, |row, col| f(self.at(row, col)))
+    }
+
+    /// `f` of the elements of both in each place.
+    pub fn zip(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        Self::from_fn(self.rows, self.cols, |row, col| f(self.at(row, col), other.at(row, col)))
+    }
+
+    /// The sum of each row.
+    pub fn row_sums(&self) -> Vec<f64> {
+        (0..self.rows).map(|row| self.row(row).iter().sum()).collect()
+    }
+
+    /// The sum of each column.
+    pub fn column_sums(&self) -> Vec<f64> {
+        (0..self.cols).map(|col| (0..self.rows).map(|row| self.at(row, col)).sum()).collect()
+    }
+}
+
+/// α·A·B + β·C. With β = 0, `c` is not read; with α = 0, neither `a` nor `b`.
+pub fn gemm(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix) -> Matrix {
+    Matrix::from_fn(c.rows, c.cols, |row, col| {
+        let mut product = 0.0;
+        if alpha != 0.0 {
+            for i in 0..a.cols {
+                product += a.at(row, i) * b.at(i, col);
+            }
+            product *= alpha;
+        }
+        if beta == 0.0 { product } else { product + beta * c.at(row, col) }
+    })
+}
+
+/// A·B.
+pub fn product(a: &Matrix, b: &Matrix) -> Matrix {
+    gemm(1.0, a, b, 0.0, &Matrix::from_fn(a.rows, b.cols, |_, _| f64::NAN))
+}
+
+/// inputs·weights + biases.
+pub fn dense(inputs: &Matrix, weights: &Matrix, biases: &[f64]) -> Matrix {
+    let product = product(inputs, weights);
+    Matrix::from_fn(product.rows, product.cols, |row, col| product.at(row, col) + biases[col])
+}
+
+/// The gradients of a dense layer.
+#[derive(Clone, Debug)]
+pub struct DenseGradients {
+    /// grad_output·weightsᵀ.
+    pub inputs: Matrix,
+    /// inputsᵀ·grad_output.
+    pub weights: Matrix,
+    /// The column sums of grad_output.
+    pub biases: Vec<f64>,
+}
+
+/// The gradients of [`dense`].
+pub fn dense_backward(inputs: &Matrix, weights: &Matrix, grad_output: &Matrix) -> DenseGradients {
+    DenseGradients {
+        inputs: product(grad_output, &weights.t()),
+        weights: product(&inputs.t(), grad_output),
+        biases: grad_output.column_sums(),
+    }
+}
+
+/// max(0, x), NaN for NaN.
+pub fn relu(inputs: &Matrix) -> Matrix {
+    inputs.map(|x| if x < 0.0 { 0.0 } else { x })
+}
+
+/// The gradient where x > 0, else 0.
+pub fn relu_backward(inputs: &Matrix, grad_output: &Matrix) -> Matrix {
+    inputs.zip(grad_output, |x, gradient| if x > 0.0 { gradient } else { 0.0 })
+}
+
+/// ln of the softmax of a row: x − max − ln Σ exp(x − max). One of the largest elements adds
+/// exactly 1 to the sum, so that `ln_1p` of the others is exact to the last digits near 0. NaN
+/// throughout if an element is NaN or +∞, or if all are −∞.
+pub fn log_softmax_row(row: &[f64]) -> Vec<f64> {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if row.iter().any(|x| x.is_nan()) || largest.is_infinite() {
+        return vec![f64::NAN; row.len()];
+    }
+    let first = row.iter().position(|&x| x == largest);
+    let others = row.iter().enumerate().filter(|&(i, _)| Some(i) != first);
+    let sum_of_others: f64 = others.map(|(_, x)| (x - largest).exp()).sum();
+    row.iter().map(|x| (x - largest) - sum_of_others.ln_1p()).collect()
+}
+
+/// [`log_softmax_row`] of every row.
+pub fn log_softmax(logits: &Matrix) -> Matrix {
+    let rows: Vec<_> = (0..logits.rows).map(|row| log_softmax_row(logits.row(row))).collect();
+    Matrix::from_fn(logits.rows, logits.cols, |row, col| rows[row][col])
+}
+
+/// exp(x − max) / Σ exp(x − max), row by row.
+pub fn softmax(logits: &Matrix) -> Matrix {
+    let row_max = |row| logits.row(row).iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let largest: Vec<f64> = (0..logits.rows).map(row_max).collect();
+    let exp =
+        Matrix::from_fn(logits.rows, logits.cols, |r, c| (logits.at(r, c) - largest[r]).exp());
+    let sums = exp.row_sums();
+    Matrix::from_fn(logits.rows, logits.cols, |r, c| exp.at(r, c) / sums[r])
+}
+
+/// pᵢ(gᵢ − Σⱼ gⱼpⱼ), row by row.
+pub fn softmax_backward(probabilities: &Matrix, grad_output: &Matrix) -> Matrix {
+    let dots = probabilities.zip(grad_output, |p, g| p * g).row_sums();
+    Matrix::from_fn(probabilities.rows, probabilities.cols, |row, col| {
+        probabilities.at(row, col) * (grad_output.at(row, col) - dots[row])
+    })
+}

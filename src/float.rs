@@ -3,6 +3,8 @@
 use crate::arch::{Kernel, Token};
 use crate::gemm::portable::Gemm;
 use crate::scratch::Scratch;
+use crate::vector::exp::Exp;
+use crate::vector::ln::Ln;
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -34,6 +36,8 @@ pub trait Float:
     + Sum
     + Gemm
     + Scratch
+    + Exp
+    + Ln
     + 'static
 {
     /// 0.
@@ -50,11 +54,18 @@ pub trait Float:
     const NEG_INFINITY: Self;
     /// Not a number.
     const NAN: Self;
+    /// 1.5 · 2^(mantissa bits), plus the exponent's bias less 1. Adding it to a small number rounds
+    /// that to an integer n, ties to even, and leaves n + bias − 1 in the last bits.
+    #[doc(hidden)]
+    const SHIFT: Self;
 
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
     /// This value as `f64`, exactly.
     fn to_f64(self) -> f64;
+    /// The nearest value of this type to an integer below 2²⁴ in magnitude, which is exact.
+    #[doc(hidden)]
+    fn from_small(value: i64) -> Self;
     /// |x|.
     fn abs(self) -> Self;
     /// √x.
@@ -77,10 +88,10 @@ pub trait Float:
     /// The nearest integer, ties to even. Only for |x| below 2²² (f32) or 2⁵¹ (f64).
     #[doc(hidden)]
     fn round_small(self) -> Self;
-    /// `self · 2ⁿ` for an integral `n`, as if the exponent had no bounds until the one rounding at
-    /// the end. `n` lies in ±252 (f32) or ±2044 (f64).
+    /// `self · 2ⁿ` for an integral n of −251 to 128 (f32) or −2043 to 1024 (f64), of which
+    /// n + [`SHIFT`](Self::SHIFT) is passed. Rounded once where |self| is in [½, 2).
     #[doc(hidden)]
-    fn scale_by_power_of_two(self, n: Self) -> Self;
+    fn scale_by_power_of_two(self, shifted: Self) -> Self;
     /// Mantissa in [√½, √2) and integral exponent of a positive normal number.
     #[doc(hidden)]
     fn split_exponent(self) -> (Self, Self);
@@ -100,9 +111,15 @@ macro_rules! float_impl {
             const INFINITY: Self = $float::INFINITY;
             const NEG_INFINITY: Self = $float::NEG_INFINITY;
             const NAN: Self = $float::NAN;
+            const SHIFT: Self = $rounder + ($exponent_bias - 1) as $float;
 
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
+                value as $float
+            }
+
+            #[inline(always)]
+            fn from_small(value: i64) -> Self {
                 value as $float
             }
 
@@ -162,15 +179,18 @@ macro_rules! float_impl {
             }
 
             #[inline(always)]
-            fn scale_by_power_of_two(self, n: Self) -> Self {
-                // Two factors, each with an exponent in range, so that results which overflow or
-                // are subnormal are rounded once, by the second product.
-                let power = |n: Self| {
-                    let biased = ((n + $rounder).to_bits()).wrapping_add($exponent_bias);
-                    $float::from_bits(biased << $mantissa_bits)
+            fn scale_by_power_of_two(self, shifted: Self) -> Self {
+                // Two factors, each with an exponent in range. The first product is exact, so
+                // that a result which overflows or is subnormal is rounded once, by the second.
+                const LOWEST: $float = 3.0 - $exponent_bias as $float;
+                let power = |n: $float| {
+                    let biased = n + ($rounder + $exponent_bias as $float);
+                    $float::from_bits(biased.to_bits() << $mantissa_bits)
                 };
-                let half = (n * 0.5).round_small();
-                self * power(half) * power(n - half)
+                let n = shifted - Self::SHIFT;
+                let first = if n > LOWEST { n } else { LOWEST };
+                // Half of the largest power, which is out of range, and twice the rest.
+                self * power(first - 1.0) * power(n - first + 1.0)
             }
 
             #[inline(always)]

@@ -6,6 +6,7 @@ use crate::float::Float;
 use crate::isa;
 use crate::par::Par;
 use crate::softmax::for_row_parts;
+use crate::vector::elementwise::{self, relu_element, where_positive_element};
 use crate::view::{MatMut, MatRef};
 
 /// max(0, x) of each element; NaN stays NaN. Exact.
@@ -114,21 +115,18 @@ impl<T: Float> Kernel<T> for Elements<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
+    fn run<S: Simd<T>>(self, simd: S) {
         let Elements { source, mask, mut output } = self.flattened();
         for i in 0..output.rows() {
             let rows = (source.map(|m| m.row(i)), mask.map(|m| m.row(i)), output.row_mut(i));
             match rows {
-                (None, None, Some(out)) => out.iter_mut().for_each(|x| *x = relu(*x)),
-                (Some(Some(from)), None, Some(out)) => {
-                    out.iter_mut().zip(from).for_each(|(x, &from)| *x = relu(from));
-                }
+                (None, None, Some(out)) => elementwise::relu_in_place(out),
+                (Some(Some(from)), None, Some(out)) => elementwise::relu(from, out),
                 (None, Some(Some(mask)), Some(out)) => {
-                    out.iter_mut().zip(mask).for_each(|(x, &m)| *x = where_positive(m, *x));
+                    elementwise::where_positive_in_place(simd, mask, out);
                 }
                 (Some(Some(from)), Some(Some(mask)), Some(out)) => {
-                    let elements = out.iter_mut().zip(from).zip(mask);
-                    elements.for_each(|((x, &from), &m)| *x = where_positive(m, from));
+                    elementwise::where_positive(mask, from, out);
                 }
                 _ => strided_row(source, mask, &mut output, i),
             }
@@ -145,17 +143,7 @@ fn strided_row<T: Float>(
 ) {
     for col in 0..output.cols() {
         let x = source.map_or_else(|| output.as_ref().at(row, col), |m| m.at(row, col));
-        let x = mask.map_or_else(|| relu(x), |m| where_positive(m.at(row, col), x));
+        let x = mask.map_or_else(|| relu_element(x), |m| where_positive_element(m.at(row, col), x));
         output.set(row, col, x);
     }
-}
-
-#[inline(always)]
-fn relu<T: Float>(x: T) -> T {
-    if T::ZERO > x { T::ZERO } else { x }
-}
-
-#[inline(always)]
-fn where_positive<T: Float>(mask: T, x: T) -> T {
-    if mask > T::ZERO { x } else { T::ZERO }
 }

@@ -33,12 +33,6 @@ impl Avx2 {
     }
 }
 
-/// 1.5 · 2²³ plus the exponent bias: added to a small integer n, it leaves n + 127, the exponent
-/// field of 2ⁿ, in the last bits.
-const BIAS_F32: f32 = 12_582_912.0 + 127.0;
-/// The same for `f64`.
-const BIAS_F64: f64 = 6_755_399_441_055_744.0 + 1023.0;
-
 /// The mask of the first `len` lanes.
 ///
 /// # Safety
@@ -139,6 +133,16 @@ impl Simd<f32> for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_first_or_ptr(self, from: *const f32, len: usize, other: Self::V) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe {
+            let mask = first_f32(len);
+            _mm256_blendv_ps(other, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_ptr(self, v: Self::V, to: *mut f32) {
         // SAFETY: the caller vouches for the memory, the token for the instructions.
         unsafe { _mm256_storeu_ps(to, v) }
@@ -227,15 +231,16 @@ impl Simd<f32> for Avx2 {
     }
 
     #[inline(always)]
-    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
+        // The bits of 2^(n − 1), but no less than those of 2^−125, and of what is missing.
+        // The first product is exact, so that the result is rounded once.
         // SAFETY: the token proves AVX2 and FMA.
         unsafe {
-            let bias = _mm256_set1_ps(BIAS_F32);
-            let half = _mm256_fmadd_ps(n, _mm256_set1_ps(0.5), bias);
-            let rest = _mm256_add_ps(n, _mm256_sub_ps(_mm256_add_ps(bias, bias), half));
-            let half = _mm256_slli_epi32::<23>(_mm256_castps_si256(half));
-            let rest = _mm256_slli_epi32::<23>(_mm256_castps_si256(rest));
-            let scaled = _mm256_mul_ps(x, _mm256_castsi256_ps(half));
+            let power = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+            let first = _mm256_max_epi32(power, _mm256_set1_epi32(2 << 23));
+            let rest = _mm256_sub_epi32(power, first);
+            let rest = _mm256_add_epi32(rest, _mm256_set1_epi32(128 << 23));
+            let scaled = _mm256_mul_ps(x, _mm256_castsi256_ps(first));
             _mm256_mul_ps(scaled, _mm256_castsi256_ps(rest))
         }
     }
@@ -331,6 +336,16 @@ impl Simd<f64> for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_first_or_ptr(self, from: *const f64, len: usize, other: Self::V) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe {
+            let mask = first_f64(len);
+            _mm256_blendv_pd(other, _mm256_maskload_pd(from, mask), _mm256_castsi256_pd(mask))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_ptr(self, v: Self::V, to: *mut f64) {
         // SAFETY: the caller vouches for the memory, the token for the instructions.
         unsafe { _mm256_storeu_pd(to, v) }
@@ -419,15 +434,17 @@ impl Simd<f64> for Avx2 {
     }
 
     #[inline(always)]
-    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
+        // The bits of 2^(n − 1), but no less than those of 2^−1021, and of what is missing.
+        // The first product is exact, so that the result is rounded once.
         // SAFETY: the token proves AVX2 and FMA.
         unsafe {
-            let bias = _mm256_set1_pd(BIAS_F64);
-            let half = _mm256_fmadd_pd(n, _mm256_set1_pd(0.5), bias);
-            let rest = _mm256_add_pd(n, _mm256_sub_pd(_mm256_add_pd(bias, bias), half));
-            let half = _mm256_slli_epi64::<52>(_mm256_castpd_si256(half));
-            let rest = _mm256_slli_epi64::<52>(_mm256_castpd_si256(rest));
-            let scaled = _mm256_mul_pd(x, _mm256_castsi256_pd(half));
+            let power = _mm256_slli_epi64::<52>(_mm256_castpd_si256(shifted));
+            // A comparison of 32-bit halves will do: the lower halves are 0.
+            let first = _mm256_max_epi32(power, _mm256_set1_epi64x(2 << 52));
+            let rest = _mm256_sub_epi64(power, first);
+            let rest = _mm256_add_epi64(rest, _mm256_set1_epi64x(1024 << 52));
+            let scaled = _mm256_mul_pd(x, _mm256_castsi256_pd(first));
             _mm256_mul_pd(scaled, _mm256_castsi256_pd(rest))
         }
     }

@@ -74,6 +74,13 @@ impl Simd<f32> for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_first_or_ptr(self, from: *const f32, len: usize, other: Self::V) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_mask_loadu_ps(other, first_f32(len), from) }
+    }
+
+    #[inline(always)]
     unsafe fn store_ptr(self, v: Self::V, to: *mut f32) {
         // SAFETY: the caller vouches for the memory, the token for the instructions.
         unsafe { _mm512_storeu_ps(to, v) }
@@ -162,9 +169,9 @@ impl Simd<f32> for Avx512 {
     }
 
     #[inline(always)]
-    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token proves AVX-512 F and DQ.
-        unsafe { _mm512_scalef_ps(x, n) }
+        unsafe { _mm512_scalef_ps(x, _mm512_sub_ps(shifted, _mm512_set1_ps(f32::SHIFT))) }
     }
 
     #[inline(always)]
@@ -262,6 +269,13 @@ impl Simd<f64> for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_first_or_ptr(self, from: *const f64, len: usize, other: Self::V) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_mask_loadu_pd(other, first_f64(len), from) }
+    }
+
+    #[inline(always)]
     unsafe fn store_ptr(self, v: Self::V, to: *mut f64) {
         // SAFETY: the caller vouches for the memory, the token for the instructions.
         unsafe { _mm512_storeu_pd(to, v) }
@@ -350,9 +364,9 @@ impl Simd<f64> for Avx512 {
     }
 
     #[inline(always)]
-    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token proves AVX-512 F and DQ.
-        unsafe { _mm512_scalef_pd(x, n) }
+        unsafe { _mm512_scalef_pd(x, _mm512_sub_pd(shifted, _mm512_set1_pd(f64::SHIFT))) }
     }
 
     #[inline(always)]

@@ -47,6 +47,11 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     /// # Safety
     /// `from` is valid for reads of `len` elements.
     unsafe fn load_first_ptr(self, from: *const T, len: usize) -> Self::V;
+    /// Reads `len ≤ LANES` elements; the other lanes are those of `other`.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `len` elements.
+    unsafe fn load_first_or_ptr(self, from: *const T, len: usize, other: Self::V) -> Self::V;
     /// Writes a vector.
     ///
     /// # Safety
@@ -82,9 +87,9 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V;
     /// The nearest integer, ties to even. Only for |x| below 2²² (f32) or 2⁵¹ (f64).
     fn round_small(self, x: Self::V) -> Self::V;
-    /// x · 2ⁿ for integral n in ±252 (f32) or ±2044 (f64), rounded once where |x| is near 1 (to
-    /// be exact: unless x · 2^(n/2) is subnormal).
-    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V;
+    /// x · 2ⁿ for an integral n of −251 to 128 (f32) or −2043 to 1024 (f64), of which
+    /// n + [`SHIFT`](Float::SHIFT) is passed. Rounded once where |x| is in [½, 2).
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V;
     /// Mantissa in [√½, √2) and integral exponent of positive normal numbers.
     fn split_exponent(self, x: Self::V) -> (Self::V, Self::V);
     /// The sum of all lanes, in a fixed order.
@@ -140,6 +145,14 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
         assert!(from.len() <= Self::LANES);
         // SAFETY: the slice has the elements that are read.
         unsafe { self.load_first_ptr(from.as_ptr(), from.len()) }
+    }
+
+    /// Reads a slice of at most `LANES` elements; the other lanes are those of `other`.
+    #[inline(always)]
+    fn load_first_or(self, from: &[T], other: Self::V) -> Self::V {
+        assert!(from.len() <= Self::LANES);
+        // SAFETY: the slice has the elements that are read.
+        unsafe { self.load_first_or_ptr(from.as_ptr(), from.len(), other) }
     }
 
     /// Writes the first `LANES` elements of a slice, which has as many.

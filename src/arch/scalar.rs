@@ -37,12 +37,15 @@ impl<T: Float> Simd<T> for Scalar {
 
     #[inline(always)]
     unsafe fn load_first_ptr(self, from: *const T, len: usize) -> Self::V {
-        let mut v = [T::ZERO; LANES];
-        for (i, lane) in v.iter_mut().enumerate().take(len) {
-            // SAFETY: the caller vouches for `len` elements, and i < len.
-            *lane = unsafe { from.add(i).read() };
-        }
-        v
+        // SAFETY: as the caller vouches.
+        unsafe { self.load_first_or_ptr(from, len, [T::ZERO; LANES]) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_or_ptr(self, from: *const T, len: usize, other: Self::V) -> Self::V {
+        // SAFETY: the caller vouches for `len` elements, and i < len.
+        let lane = |i| if i < len { unsafe { from.add(i).read() } } else { other[i] };
+        [lane(0), lane(1), lane(2), lane(3)]
     }
 
     #[inline(always)]
@@ -53,9 +56,11 @@ impl<T: Float> Simd<T> for Scalar {
 
     #[inline(always)]
     unsafe fn store_first_ptr(self, v: Self::V, to: *mut T, len: usize) {
-        for (i, lane) in v.into_iter().enumerate().take(len) {
-            // SAFETY: the caller vouches for `len` elements, and i < len.
-            unsafe { to.add(i).write(lane) }
+        for (i, lane) in v.into_iter().enumerate() {
+            if i < len {
+                // SAFETY: the caller vouches for `len` elements, and i < len.
+                unsafe { to.add(i).write(lane) }
+            }
         }
     }
 
@@ -120,8 +125,8 @@ impl<T: Float> Simd<T> for Scalar {
     }
 
     #[inline(always)]
-    fn scale_by_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
-        zip(x, n, T::scale_by_power_of_two)
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
+        zip(x, shifted, T::scale_by_power_of_two)
     }
 
     #[inline(always)]

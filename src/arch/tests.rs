@@ -3,6 +3,7 @@
 use super::{Kernel, Simd, Token};
 use crate::float::Float;
 use crate::isa::{self, Isa};
+use std::ops::RangeInclusive;
 
 /// Runs one kernel, made anew, on every token.
 fn on_every_token<T: Float, K: Kernel<T>>(kernel: impl Fn(Isa) -> K) {
@@ -149,8 +150,8 @@ fn arithmetic_and_selection_are_those_of_plain_rust() {
 
 /// The operations that hold for some numbers only, each with numbers it holds for.
 struct Exponents<T> {
-    /// The largest |n| of `scale_by_power_of_two`.
-    largest: i32,
+    /// The exponents n of `scale_by_power_of_two`.
+    exponents: RangeInclusive<i32>,
     power_of_two: fn(i32) -> T,
 }
 
@@ -170,16 +171,16 @@ impl<T: Float> Kernel<T> for Exponents<T> {
     fn run<S: Simd<T>>(self, s: S) {
         let number = |n: i32| T::from_f64(f64::from(n));
         let mut columns = [vec![], vec![], vec![]];
-        for n in -self.largest..=self.largest {
-            for x in [0.75, 1.0, 1.000_000_3, 1.414_213, 1.999].map(T::from_f64) {
+        for n in self.exponents.clone() {
+            for x in [0.5, 0.750_000_1, 1.0, 1.000_000_3, 1.4, 1.999].map(T::from_f64) {
                 for x in [x, -x] {
                     columns[0].push(x);
-                    columns[1].push(number(n));
+                    columns[1].push(T::SHIFT + number(n));
                     columns[2].push(self.scaled(x, n));
                 }
             }
         }
-        let scale = |x, n, _| s.scale_by_power_of_two(x, n);
+        let scale = |x, shifted, _| s.scale_by_power_of_two(x, shifted);
         check(s, "scale_by_power_of_two", &columns, scale, |[_, _, right], x| same(x, right));
 
         let round = |x, _, _| s.round_small(x);
@@ -194,7 +195,7 @@ impl<T: Float> Kernel<T> for Exponents<T> {
 
         columns = [vec![], vec![], vec![]];
         for mantissa in [0.707_2, 0.75, 0.999_999, 1.0, 1.000_001, 1.25, 1.414].map(T::from_f64) {
-            for n in -self.largest / 2 + 2..self.largest / 2 {
+            for n in self.exponents.start() / 2 + 1..*self.exponents.end() {
                 columns[0].push(self.scaled(mantissa, n));
                 columns[1].push(mantissa);
                 columns[2].push(number(n));
@@ -209,8 +210,14 @@ impl<T: Float> Kernel<T> for Exponents<T> {
 
 #[test]
 fn exponents_are_added_and_split_off() {
-    on_every_token::<f32, _>(|_| Exponents { largest: 252, power_of_two: |n| 2_f32.powi(n) });
-    on_every_token::<f64, _>(|_| Exponents { largest: 2044, power_of_two: |n| 2_f64.powi(n) });
+    on_every_token::<f32, _>(|_| Exponents {
+        exponents: -251..=128,
+        power_of_two: |n| 2_f32.powi(n),
+    });
+    on_every_token::<f64, _>(|_| Exponents {
+        exponents: -2043..=1024,
+        power_of_two: |n| 2_f64.powi(n),
+    });
 }
 
 /// Loads, stores and reductions at every length.
@@ -236,9 +243,11 @@ impl<T: Float> Kernel<T> for Lanes {
             s.store(s.load_first(&exact), &mut to);
             let right = |i| if i < len { number(i) } else { T::ZERO };
             assert!((0..lanes).all(|i| to[i] == right(i)), "{to:?}");
+            s.store(s.load_first_or(&exact, s.splat(untouched)), &mut to);
+            let right = |i| if i < len { number(i) } else { untouched };
+            assert!((0..lanes).all(|i| to[i] == right(i)), "{to:?}");
             to.fill(untouched);
             s.store_first(s.load(&from), &mut to[..len]);
-            let right = |i| if i < len { number(i) } else { untouched };
             assert!((0..=lanes).all(|i| to[i] == right(i)), "{to:?}");
         }
         let whole = lanes * (lanes + 1) / 2;

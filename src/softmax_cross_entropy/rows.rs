@@ -9,8 +9,9 @@ use crate::loss::{Objective, Upstream};
 use crate::par::Par;
 use crate::rows::RowsMut;
 use crate::softmax::WORK_PER_ELEMENT;
+use crate::vector::elementwise::scale;
 use crate::vector::narrow::MAX_CLASSES;
-use crate::vector::softmax::{exponentials, row_sum, scale, soft_gradient, soft_loss};
+use crate::vector::softmax::{exponentials, row_sum, soft_gradient, soft_loss};
 use crate::view::{MatMut, MatRef};
 
 /// Writes the loss of each row of logits; `first` is the first row's sample.
@@ -175,7 +176,7 @@ fn hard_row<T: Float, S: Simd<T>>(
     let share = weight * factor / sum.total();
     // e − Σe, without the cancellation where the label has all but all of the sum.
     let excess = if logit == sum.max { -sum.others } else { row[label] - sum.total() };
-    scale(simd, row, share);
+    scale(share, row);
     row[label] = excess * share;
     objective.loss_term(weight, sum.log_share(logit))
 }

@@ -1,5 +1,6 @@
 //! Sums of a matrix's columns.
 
+use super::elementwise;
 use crate::float::Float;
 use crate::view::MatRef;
 
@@ -23,19 +24,14 @@ pub(crate) fn add_column_sums<T: Float>(
         for row in start..end {
             add_row(matrix, row, partial);
         }
-        for (sum, &partial) in sums.iter_mut().zip(&*partial) {
-            *sum += alpha * partial;
-        }
+        elementwise::axpy(alpha, partial, sums);
     }
 }
 
 #[inline(always)]
 fn add_row<T: Float>(matrix: &MatRef<'_, T>, row: usize, partial: &mut [T]) {
     if let Some(from) = matrix.row(row) {
-        for (sum, &x) in partial.iter_mut().zip(from) {
-            *sum += x;
-        }
-        return;
+        return elementwise::add(from, partial);
     }
     for (col, sum) in partial.iter_mut().enumerate() {
         *sum += matrix.at(row, col);

@@ -1,11 +1,28 @@
-//! Kernels on slices, written once over an instruction-set token.
+//! Mathematical functions of a vector and loops over whole slices, written once over a token.
 //!
-//! All are `#[inline(always)]`: they become part of the kernel that calls them, which was entered
-//! through its token's trampoline.
+//! Everything here is always inlined into a kernel, so that it is compiled for the instruction set
+//! the kernel was dispatched to.
 
 pub(crate) mod columns;
+pub(crate) mod elementwise;
 pub(crate) mod exp;
 pub(crate) mod ln;
 pub(crate) mod narrow;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
+
+#[cfg(test)]
+mod tests;
+
+use crate::arch::Simd;
+use crate::float::Float;
+
+/// c₀ + c₁x + c₂x² + … by Horner's rule.
+#[inline(always)]
+fn polynomial<T: Float, S: Simd<T>>(s: S, x: S::V, coefficients: &[T]) -> S::V {
+    let mut sum = s.splat(T::ZERO);
+    for (i, &c) in coefficients.iter().rev().enumerate() {
+        sum = if i == 0 { s.splat(c) } else { s.mul_add(sum, x, s.splat(c)) };
+    }
+    sum
+}

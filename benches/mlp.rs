@@ -5,9 +5,7 @@ mod common;
 
 use common::{Threads, group, labels, normal};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use gradkern::init::Init;
-use gradkern::mlp::Mlp;
-use gradkern::{MatRef, Targets};
+use gradkern::{Init, MatRef, Mlp, Targets};
 
 /// The sizes of the layers, inputs first, and the batch.
 const NETWORKS: [(&[usize], usize); 5] = [

@@ -4,8 +4,7 @@
 #![allow(dead_code)]
 
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, measurement::WallTime};
-use gradkern::rng::Rng;
-use gradkern::{Par, isa};
+use gradkern::{Par, Rng, isa};
 use std::time::{Duration, Instant};
 
 /// A group of benchmarks, each taking about a second and a half.
@@ -29,17 +28,19 @@ pub enum Threads {
 
 impl Threads {
     /// One thread, and two where the work is large enough to be shared.
+    #[cfg(feature = "rayon")]
     pub fn choices(work_is_large: bool) -> Vec<Threads> {
-        let mut choices = vec![Threads::One];
-        #[cfg(feature = "rayon")]
-        if work_is_large {
+        let two = work_is_large.then(|| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
-            choices.push(Threads::Two(pool.expect("a pool of two threads")));
-        }
-        #[cfg(not(feature = "rayon"))]
-        let _ = work_is_large;
-        choices.shrink_to_fit();
-        choices
+            Threads::Two(pool.expect("a pool of two threads"))
+        });
+        std::iter::once(Threads::One).chain(two).collect()
+    }
+
+    /// One thread, as there is no other.
+    #[cfg(not(feature = "rayon"))]
+    pub fn choices(_: bool) -> Vec<Threads> {
+        vec![Threads::One]
     }
 
     /// `gradkern`, the instruction set in use and the number of threads.

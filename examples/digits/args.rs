@@ -16,13 +16,13 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<1, 1437>, allow_negative_numbers = true)]
     pub batch: usize,
     /// Length of a step against the gradient, above 0 and at most 10
-    #[arg(long, value_name = "X", default_value_t = 0.2, value_parser = learning_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", default_value_t = 0.1, value_parser = learning_rate, allow_hyphen_values = true)]
     pub learning_rate: f32,
     /// Neurons of the hidden layers, separated by commas: up to 8 layers of 1 to 4096
     #[arg(long, value_name = "N,...", default_value = "128,64", allow_negative_numbers = true)]
     pub hidden: Hidden,
     /// Start of the random numbers that shuffle the digits and fill the weights
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// Threads, 1 to 256; more than 1 pays only for networks and batches far above the defaults
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<1, 256>, allow_negative_numbers = true)]

@@ -5,13 +5,12 @@ use crate::train::{Epoch, Score};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
+use std::ops::Range;
 
 const SIZE: (u32, u32) = (900, 840);
 const FONT: &str = "sans-serif";
-/// Blue and vermilion of Okabe and Ito, which colour-blind readers tell apart.
-const TRAIN: RGBColor = RGBColor(0, 114, 178);
-const TEST: RGBColor = RGBColor(213, 94, 0);
-
+/// A curve of more points has a mark on some of them only.
+const MARKS: usize = 50;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// One of the two diagrams: what it shows, and how.
@@ -37,11 +36,11 @@ fn draw(area: &Area, history: &[Epoch]) -> Result<(), Failure> {
         title: "Loss",
         y_title: "mean cross-entropy",
         value: |score| f64::from(score.loss),
-        label: |y| y.to_string(),
+        label: |&y| short(y),
         legend: SeriesLabelPosition::UpperRight,
     };
     let (low, high) = loss.range(history);
-    loss.draw(&upper, history, (decade_below(low)..decade_below(high) * 10.0).log_scale())?;
+    loss.draw(&upper, history, loss_axis(low, high).log_scale())?;
     let accuracy = Panel {
         title: "Accuracy",
         y_title: "share of right answers",
@@ -56,9 +55,18 @@ fn draw(area: &Area, history: &[Epoch]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The largest power of ten that is at most `loss`, which may be 0 in a network that is certain.
-fn decade_below(loss: f64) -> f64 {
-    10_f64.powf(loss.max(1e-7).log10().floor())
+/// A little more than from `low` to `high`, with a power of ten in it to label. The loss may be 0
+/// in a network that is certain.
+fn loss_axis(low: f64, high: f64) -> Range<f64> {
+    let (low, high) = (0.7 * low.max(1e-7), 1.4 * high.max(2e-7));
+    let power_of_ten = 10_f64.powf(high.log10().floor());
+    low.min(0.99 * power_of_ten)..high
+}
+
+/// A power of ten, or a digit times one, without the noise of its last bits.
+fn short(y: f64) -> String {
+    let decimals = (-y.log10()).ceil().max(0.0) as usize;
+    format!("{y:.decimals$}")
 }
 
 impl Panel<'_> {
@@ -89,20 +97,27 @@ impl Panel<'_> {
             .y_label_formatter(&self.label)
             .bold_line_style(RGBColor(205, 205, 205))
             .light_line_style(RGBColor(238, 238, 238))
+            .max_light_lines(1)
             .draw()?;
-        for (name, color, of) in curves() {
-            let points = history.iter().map(|epoch| (self.value)(of(epoch)));
-            let points: Vec<(usize, f64)> = points.enumerate().map(|(i, y)| (i + 1, y)).collect();
-            chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?;
-            let marks = points.iter().map(|&point| Circle::new(point, 3, color.filled()));
-            chart.draw_series(marks)?.label(name).legend(move |(x, y)| {
-                Rectangle::new([(x, y - 5), (x + 22, y + 5)], color.filled())
-            });
+        for curve in CURVES {
+            let values = history.iter().map(|epoch| (self.value)((curve.score)(epoch)));
+            let points: Vec<(usize, f64)> = (1..).zip(values).collect();
+            let style = curve.color.stroke_width(2);
+            let key = move |(x, y)| {
+                let line = PathElement::new([(0, 0), (26, 0)], style);
+                EmptyElement::at((x, y)) + line + curve.mark_at(13)
+            };
+            let line = LineSeries::new(points.iter().copied(), style);
+            chart.draw_series(line)?.label(curve.name).legend(key);
+            let marked = points.into_iter().step_by(history.len().div_ceil(MARKS));
+            let marks = marked.map(|point| EmptyElement::at(point) + curve.mark_at(0));
+            chart.draw_series(marks)?;
         }
         chart
             .configure_series_labels()
             .position(self.legend.clone())
             .label_font((FONT, 18))
+            .legend_area_size(36)
             .background_style(WHITE.mix(0.9))
             .border_style(RGBColor(120, 120, 120))
             .draw()?;
@@ -110,7 +125,35 @@ impl Panel<'_> {
     }
 }
 
-/// What both diagrams show: a name, a colour, and which score of an epoch.
-fn curves() -> [(&'static str, RGBColor, fn(&Epoch) -> &Score); 2] {
-    [("training digits", TRAIN, |epoch| &epoch.train), ("test digits", TEST, |epoch| &epoch.test)]
+/// What both diagrams show: a score of each epoch, in a colour and with a mark of its own.
+#[derive(Clone, Copy)]
+struct Curve {
+    name: &'static str,
+    score: fn(&Epoch) -> &Score,
+    color: RGBColor,
+    /// The corners around a point, in pixels.
+    mark: &'static [(i32, i32)],
+}
+
+/// In blue and vermilion of Okabe and Ito, which colour-blind readers tell apart.
+const CURVES: [Curve; 2] = [
+    Curve {
+        name: "training digits",
+        score: |epoch| &epoch.train,
+        color: RGBColor(0, 114, 178),
+        mark: &[(-3, -3), (3, -3), (3, 3), (-3, 3)],
+    },
+    Curve {
+        name: "test digits",
+        score: |epoch| &epoch.test,
+        color: RGBColor(213, 94, 0),
+        mark: &[(0, -5), (5, 3), (-5, 3)],
+    },
+];
+
+impl Curve {
+    fn mark_at(&self, right: i32) -> Polygon<(i32, i32)> {
+        let corners: Vec<(i32, i32)> = self.mark.iter().map(|&(x, y)| (x + right, y)).collect();
+        Polygon::new(corners, self.color.filled())
+    }
 }

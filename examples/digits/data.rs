@@ -4,7 +4,7 @@
 //! Repository, CC BY 4.0; see `data/README.md`.
 
 use gradkern::MatRef;
-use gradkern::rng::Rng;
+use gradkern::Rng;
 use safetensors::{SafeTensorError, SafeTensors};
 
 /// Pixels along a side of a digit.

@@ -13,13 +13,12 @@ mod train;
 use args::{Args, Stop};
 use confusion::Confusion;
 use data::{CLASSES, Digits};
-use gradkern::rng::Rng;
-use gradkern::{MatRef, Par, isa, metrics};
+use gradkern::{MatRef, Par, Rng, isa, metrics};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use train::Outcome;
+use train::{Diverged, Outcome};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -48,6 +47,9 @@ fn ended(result: Result<(), Failure>) -> ExitCode {
     let pipe_closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     if error.downcast_ref().is_some_and(pipe_closed) {
         return ExitCode::SUCCESS;
+    }
+    if error.is::<Diverged>() {
+        return refused(&error.to_string());
     }
     complain(&error.to_string());
     ExitCode::FAILURE
@@ -112,9 +114,10 @@ fn report(
     metrics::argmax(probabilities, &mut answers)?;
     writeln!(out, "\n{}", Confusion::new(&test.labels, &answers))?;
 
+    let samples = train.len() * args.epochs;
     let seconds = outcome.training.as_secs_f64();
-    let speed = (train.len() * args.epochs) as f64 / seconds;
-    writeln!(out, "{speed:.0} samples per second: {} epochs in {seconds:.3} s", args.epochs)?;
+    let speed = samples as f64 / seconds;
+    writeln!(out, "{speed:.0} samples per second: {samples} in {seconds:.3} s of training")?;
 
     let pictures = [
         ("digits.svg", curves::svg(&outcome.history)?),

@@ -1,17 +1,11 @@
 //! The training: epochs of shuffled batches, a progress bar for each, and what was learned.
 
+use crate::Failure;
 use crate::args::Args;
 use crate::data::{CLASSES, Digits, PIXELS};
-use gradkern::cross_entropy;
-use gradkern::init::Init;
-use gradkern::loss::LossOptions;
-use gradkern::metrics;
-use gradkern::mlp::Mlp;
-use gradkern::rng::Rng;
-use gradkern::targets::Targets;
-use gradkern::{MatMut, MatRef, Par};
+use gradkern::{Init, LossOptions, MatMut, MatRef, Mlp, Par, Rng, Targets, cross_entropy, metrics};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::error::Error;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Mean loss and share of right answers on a set of digits.
@@ -29,6 +23,7 @@ pub struct Epoch {
 }
 
 /// What the training came to.
+#[derive(Default)]
 pub struct Outcome {
     pub history: Vec<Epoch>,
     /// A row of probabilities for each test digit.
@@ -42,6 +37,22 @@ pub fn layer_sizes(args: &Args) -> Vec<usize> {
     [&[PIXELS], args.hidden.0.as_slice(), &[CLASSES]].concat()
 }
 
+/// The learning rate was too large for the network to learn.
+#[derive(Debug)]
+pub struct Diverged {
+    epoch: usize,
+    loss: f32,
+}
+
+impl std::error::Error for Diverged {}
+
+impl fmt::Display for Diverged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diverged { epoch, loss } = self;
+        write!(f, "the loss of epoch {epoch} is {loss}; try a smaller --learning-rate")
+    }
+}
+
 /// Trains on `train` and tests on `test` after each epoch.
 pub fn train(
     args: &Args,
@@ -49,45 +60,49 @@ pub fn train(
     train: &Digits,
     test: &Digits,
     par: Par,
-) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
+) -> Result<Outcome, Failure> {
     let mut mlp = Mlp::<f32>::new(&layer_sizes(args), Init::HeNormal, args.seed)?;
     mlp.set_par(par);
     let mut order: Vec<usize> = (0..train.len()).collect();
-    let mut batch = Digits::default();
-    let mut history = Vec::with_capacity(args.epochs);
-    let mut training = Duration::ZERO;
-    let mut probabilities = Vec::new();
-    for number in 1..=args.epochs {
-        let bar = progress_bar(number, args.epochs, train.len().div_ceil(args.batch))?;
+    let mut outcome = Outcome::default();
+    for epoch in 1..=args.epochs {
+        let bar = progress_bar(epoch, args.epochs, train.len().div_ceil(args.batch))?;
         let start = Instant::now();
         rng.shuffle(&mut order);
-        for indices in order.chunks(args.batch) {
-            batch.gather(train, indices);
-            let targets = Targets::from(batch.labels.as_slice());
-            let loss = mlp.train_step(batch.inputs()?, targets, args.learning_rate)?;
-            bar.set_message(format!("loss {loss:.4}"));
-            bar.inc(1);
-        }
-        training += start.elapsed();
-        let epoch = Epoch {
-            train: score(&mut mlp, train, &mut probabilities)?,
-            test: score(&mut mlp, test, &mut probabilities)?,
+        train_epoch(&mut mlp, train, &order, args, &bar)?;
+        outcome.training += start.elapsed();
+
+        let scores = Epoch {
+            train: score(&mut mlp, train, &mut outcome.probabilities)?,
+            test: score(&mut mlp, test, &mut outcome.probabilities)?,
         };
-        bar.finish_with_message(format!(
-            "loss {:.4}, on the test digits {:.4}",
-            epoch.train.loss, epoch.test.loss
-        ));
-        if !(epoch.train.loss.is_finite() && epoch.test.loss.is_finite()) {
-            let loss = epoch.train.loss;
-            return Err(format!(
-                "the loss became {loss} in epoch {number}; try a smaller --learning-rate than {}",
-                args.learning_rate
-            )
-            .into());
+        let (loss, test_loss) = (scores.train.loss, scores.test.loss);
+        bar.finish_with_message(format!("loss {loss:.4}, on the test digits {test_loss:.4}"));
+        if !(loss.is_finite() && test_loss.is_finite()) {
+            return Err(Diverged { epoch, loss }.into());
         }
-        history.push(epoch);
+        outcome.history.push(scores);
     }
-    Ok(Outcome { history, probabilities, training })
+    Ok(outcome)
+}
+
+/// Goes through the digits once, a batch at a time.
+fn train_epoch(
+    mlp: &mut Mlp<f32>,
+    digits: &Digits,
+    order: &[usize],
+    args: &Args,
+    bar: &ProgressBar,
+) -> gradkern::Result<()> {
+    let mut batch = Digits::default();
+    for indices in order.chunks(args.batch) {
+        batch.gather(digits, indices);
+        let targets = Targets::from(batch.labels.as_slice());
+        let loss = mlp.train_step(batch.inputs()?, targets, args.learning_rate)?;
+        bar.set_message(format!("loss {loss:.4}"));
+        bar.inc(1);
+    }
+    Ok(())
 }
 
 /// Asks the network about all of `digits`; leaves its answers in `probabilities`.
@@ -107,11 +122,7 @@ fn score(
 }
 
 /// The bar of one epoch, on stderr; nothing is drawn where that is not a terminal.
-fn progress_bar(
-    number: usize,
-    of: usize,
-    steps: usize,
-) -> Result<ProgressBar, Box<dyn Error + Send + Sync>> {
+fn progress_bar(number: usize, of: usize, steps: usize) -> Result<ProgressBar, Failure> {
     let style = ProgressStyle::with_template("{prefix} [{bar:30}] {msg}")?.progress_chars("=> ");
     let width = of.to_string().len();
     let prefix = format!("epoch {number:>width$}/{of}");

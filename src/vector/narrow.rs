@@ -10,7 +10,7 @@ use crate::float::Float;
 use crate::view::{MatMut, MatRef};
 
 /// The most classes that a block holds. With more, rows fill vectors of their own.
-pub(crate) const MAX_CLASSES: usize = 16;
+pub(crate) const MAX_CLASSES: usize = 32;
 /// Up to as many classes, moving elements one by one is faster than transposing in registers.
 const SHORT: usize = 4;
 

@@ -4,8 +4,10 @@
 //! From logits, [`softmax_cross_entropy`](crate::softmax_cross_entropy) is faster and more
 //! accurate.
 
+use crate::arch::{Kernel, MAX_LANES, Simd};
 use crate::error::{Result, check_length, check_shape};
 use crate::float::Float;
+use crate::isa;
 use crate::loss::{LossOptions, Objective, Upstream};
 use crate::par::Par;
 use crate::targets::Targets;
@@ -50,16 +52,12 @@ pub fn forward<T: Float>(
     let (batch, classes) = probabilities.shape();
     check_length("losses", batch, losses.len())?;
     let objective = Objective::new(targets, options, batch, classes)?;
-    crate::isa::current()?;
+    let token = isa::token()?;
     let work = batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT);
     par.split_rows(&mut *losses, batch, 1, work, &|losses: &mut [T], first| {
-        for (i, loss) in losses.iter_mut().enumerate() {
-            let terms = objective.targets_of(first + i, classes);
-            *loss = terms
-                .filter(|&(_, t)| t != T::ZERO)
-                .map(|(class, t)| objective.loss_of(t, probabilities.at(first + i, class)))
-                .sum();
-        }
+        T::with_scratch(2 * classes, |scratch| {
+            token.run(Losses { objective: &objective, probabilities, losses, first, scratch });
+        });
     });
     objective.reduce(losses)
 }
@@ -85,7 +83,7 @@ pub fn backward<T: Float>(
     check_shape("grad_probabilities", (batch, classes), grad_probabilities.shape())?;
     upstream.check(batch)?;
     let objective = Objective::new(targets, options, batch, classes)?;
-    crate::isa::current()?;
+    isa::current()?;
     if grad_probabilities.is_empty() {
         return Ok(());
     }
@@ -105,4 +103,68 @@ pub fn backward<T: Float>(
         }
     });
     Ok(())
+}
+
+struct Losses<'a, T> {
+    objective: &'a Objective<'a, T>,
+    probabilities: MatRef<'a, T>,
+    losses: &'a mut [T],
+    /// The first loss's sample.
+    first: usize,
+    /// A row of probabilities and one of targets.
+    scratch: &'a mut [T],
+}
+
+impl<T: Float> Kernel<T> for Losses<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        if self.objective.is_hard() {
+            self.of_labels(simd);
+        } else {
+            self.of_rows(simd);
+        }
+    }
+}
+
+impl<T: Float> Losses<'_, T> {
+    /// Where all of a target lies on one class: a sample a lane.
+    #[inline(always)]
+    fn of_labels<S: Simd<T>>(self, simd: S) {
+        let Losses { objective, probabilities, losses, mut first, .. } = self;
+        for losses in losses.chunks_mut(S::LANES) {
+            let (mut p, mut weights) = ([T::ONE; MAX_LANES], [T::ZERO; MAX_LANES]);
+            for lane in 0..losses.len() {
+                if let Some(label) = objective.label(first + lane) {
+                    p[lane] = probabilities.at(first + lane, label);
+                    weights[lane] = objective.class_weight(label);
+                }
+            }
+            first += losses.len();
+            let terms = objective.terms(simd, simd.load(&weights), simd.load(&p));
+            simd.store_first(terms, losses);
+        }
+    }
+
+    /// Where a target is a row: a class a lane.
+    #[inline(always)]
+    fn of_rows<S: Simd<T>>(self, simd: S) {
+        let Losses { objective, probabilities, losses, first, scratch } = self;
+        let (row, target) = scratch.split_at_mut(probabilities.cols());
+        for (i, loss) in losses.iter_mut().enumerate() {
+            if objective.ignores(first + i) {
+                *loss = T::ZERO;
+                continue;
+            }
+            objective.fill_target(first + i, target);
+            probabilities.copy_row(first + i, row);
+            let mut total = simd.splat(T::ZERO);
+            for (p, t) in row.chunks(S::LANES).zip(target.chunks(S::LANES)) {
+                total =
+                    simd.add(total, objective.terms(simd, simd.load_first(t), simd.load_first(p)));
+            }
+            *loss = simd.reduce_add(total);
+        }
+    }
 }

@@ -63,6 +63,9 @@ pub trait Float:
     fn from_f64(value: f64) -> Self;
     /// This value as `f64`, exactly.
     fn to_f64(self) -> f64;
+    /// The nearest value of this type to an integer below 2²⁴ in magnitude, which is exact.
+    #[doc(hidden)]
+    fn from_small(value: i64) -> Self;
     /// |x|.
     fn abs(self) -> Self;
     /// √x.
@@ -112,6 +115,11 @@ macro_rules! float_impl {
 
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
+                value as $float
+            }
+
+            #[inline(always)]
+            fn from_small(value: i64) -> Self {
                 value as $float
             }
 

@@ -8,7 +8,7 @@ use crate::arch::{self, Kernel, Simd};
 use crate::error::{Error, Result, check_length};
 use crate::float::Float;
 use crate::targets::Targets;
-use crate::vector::reduce;
+use crate::vector::{ln::ln, reduce, softmax::loss_term};
 
 /// How the losses of a batch become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +84,15 @@ impl<T: Float> Upstream<'_, T> {
         }
     }
 
+    /// The numbers of `count` samples from `first` on.
+    #[inline(always)]
+    pub(crate) fn load<S: Simd<T>>(&self, simd: S, first: usize, count: usize) -> S::V {
+        match self {
+            Upstream::Scalar(value) => simd.splat(*value),
+            Upstream::PerSample(values) => simd.load_first(&values[first..first + count]),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn at(&self, sample: usize) -> T {
         match self {
@@ -104,7 +113,7 @@ pub(crate) struct Objective<'a, T> {
     pub(crate) spread: T,
     /// The logarithms of ε and 1 − ε, or of 0 and ∞.
     pub(crate) log_bounds: (T, T),
-    ignore: Option<i128>,
+    ignore: Option<i64>,
     /// What the sum of losses is divided by.
     denominator: T,
 }
@@ -116,7 +125,7 @@ impl<'a, T: Float> Objective<'a, T> {
         batch: usize,
         classes: usize,
     ) -> Result<Self> {
-        let ignore = options.ignore_index.map(i128::from);
+        let ignore = options.ignore_index;
         let smoothing = options.label_smoothing;
         check_options(&targets, options, classes)?;
         targets.check(batch, classes, ignore)?;
@@ -164,6 +173,21 @@ impl<'a, T: Float> Objective<'a, T> {
             }
             Targets::Probabilities(_) => None,
         }
+    }
+
+    /// Reads the labels of samples from `first` on, −1 for those that are ignored. Returns a bit
+    /// for each of these. For targets that are labels, at most 32 at a time.
+    #[inline(always)]
+    pub(crate) fn read_labels(&self, first: usize, labels: &mut [i64]) -> u32 {
+        let Targets::Labels(from) = &self.targets else { return 0 };
+        from.read(first, labels);
+        let Some(ignore) = self.ignore else { return 0 };
+        let mut ignored = 0;
+        for (lane, label) in labels.iter_mut().enumerate().filter(|(_, label)| **label == ignore) {
+            ignored |= 1 << lane;
+            *label = -1;
+        }
+        ignored
     }
 
     /// Whether a sample is left out.
@@ -216,7 +240,7 @@ impl<'a, T: Float> Objective<'a, T> {
         };
         classes.map(move |class| {
             let q = match &self.targets {
-                Targets::Labels(labels) if labels.at(sample) == class as i128 => T::ONE,
+                Targets::Labels(labels) if labels.at(sample) == class as i64 => T::ONE,
                 Targets::Labels(_) => T::ZERO,
                 Targets::Probabilities(rows) => rows.at(sample, class),
             };
@@ -247,12 +271,15 @@ impl<'a, T: Float> Objective<'a, T> {
         -(t * clipped)
     }
 
-    /// −t·ln(clip(p)).
-    pub(crate) fn loss_of(&self, t: T, p: T) -> T {
+    /// −t·ln(clip(p)) of probabilities; 0 where t is 0, whatever p is.
+    #[inline(always)]
+    pub(crate) fn terms<S: Simd<T>>(&self, simd: S, t: S::V, p: S::V) -> S::V {
+        let zero = simd.splat(T::ZERO);
         let clips = self.log_bounds.0 > T::NEG_INFINITY;
-        // ln is NaN below 0, which a clip lifts to ε.
-        let p = if clips && p < T::ZERO { T::ZERO } else { p };
-        self.loss_term(t, p.ln())
+        // ln is NaN below 0, which a clip lifts to ε. In this operand order NaN stays NaN.
+        let p = if clips { simd.max(zero, p) } else { p };
+        let term = loss_term(simd, self.log_bounds, t, ln(simd, p));
+        simd.where_equal(t, zero, zero, term)
     }
 
     /// The reduced loss.

@@ -1,8 +1,10 @@
 //! What a network got right.
 
+use crate::arch::{self, Kernel, Simd};
 use crate::error::{Result, check_length};
 use crate::float::Float;
 use crate::targets::Targets;
+use crate::vector::reduce;
 use crate::view::MatRef;
 
 /// The share of samples whose largest prediction is at the class of their target.
@@ -29,21 +31,8 @@ pub fn accuracy<T: Float>(
     targets: Targets<'_, T>,
     ignore_index: Option<i64>,
 ) -> Result<f64> {
-    let (batch, classes) = predictions.shape();
-    let ignore = ignore_index.map(i128::from);
-    targets.check(batch, classes, ignore)?;
-    let (mut counted, mut right) = (0_usize, 0_usize);
-    for sample in 0..batch {
-        let class = match &targets {
-            Targets::Labels(labels) if ignore == Some(labels.at(sample)) => continue,
-            Targets::Labels(labels) => labels.at(sample) as usize,
-            Targets::Probabilities(rows) => argmax_of_row(rows, sample),
-        };
-        counted += 1;
-        let predicted = argmax_of_row(&predictions, sample);
-        let has_nan = classes == 0 || predictions.at(sample, predicted).is_nan();
-        right += usize::from(predicted == class && !has_nan);
-    }
+    targets.check(predictions.rows(), predictions.cols(), ignore_index)?;
+    let (right, counted) = arch::dispatch(Count { predictions, targets, ignore_index })?;
     Ok(right as f64 / counted as f64)
 }
 
@@ -56,13 +45,59 @@ pub fn accuracy<T: Float>(
 /// [`Error::Length`](crate::Error::Length) unless `indices` has an element for each row.
 pub fn argmax<T: Float>(values: MatRef<'_, T>, indices: &mut [usize]) -> Result<()> {
     check_length("indices", values.rows(), indices.len())?;
-    for (row, index) in indices.iter_mut().enumerate() {
-        *index = argmax_of_row(&values, row);
-    }
-    Ok(())
+    arch::dispatch(Argmax { values, indices })
 }
 
-fn argmax_of_row<T: Float>(values: &MatRef<'_, T>, row: usize) -> usize {
+/// How many samples are right, and how many count.
+struct Count<'a, T> {
+    predictions: MatRef<'a, T>,
+    targets: Targets<'a, T>,
+    ignore_index: Option<i64>,
+}
+
+impl<T: Float> Kernel<T> for Count<'_, T> {
+    type Output = (usize, usize);
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) -> (usize, usize) {
+        let Count { predictions, targets, ignore_index } = self;
+        let (mut right, mut counted) = (0, 0);
+        for sample in 0..predictions.rows() {
+            let class = match &targets {
+                Targets::Labels(labels) if ignore_index == Some(labels.at(sample)) => continue,
+                Targets::Labels(labels) => labels.at(sample) as usize,
+                Targets::Probabilities(rows) => argmax_of_row(simd, rows, sample),
+            };
+            counted += 1;
+            let predicted = argmax_of_row(simd, &predictions, sample);
+            let is_number = predictions.get(sample, predicted).is_some_and(|x| !x.is_nan());
+            right += usize::from(predicted == class && is_number);
+        }
+        (right, counted)
+    }
+}
+
+struct Argmax<'a, T> {
+    values: MatRef<'a, T>,
+    indices: &'a mut [usize],
+}
+
+impl<T: Float> Kernel<T> for Argmax<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        for (row, index) in self.indices.iter_mut().enumerate() {
+            *index = argmax_of_row(simd, &self.values, row);
+        }
+    }
+}
+
+#[inline(always)]
+fn argmax_of_row<T: Float, S: Simd<T>>(simd: S, values: &MatRef<'_, T>, row: usize) -> usize {
+    if let Some(row) = values.row(row).filter(|row| row.len() > S::LANES) {
+        return reduce::argmax(simd, row).unwrap_or(0);
+    }
     let mut best = 0;
     for col in 0..values.cols() {
         let (x, largest) = (values.at(row, col), values.at(row, best));

@@ -283,7 +283,7 @@ impl<T: Float> Mlp<T> {
         if let Update::Descend { learning_rate } = update {
             dense::check_learning_rate(learning_rate)?;
         }
-        targets.check(batch, classes, self.options.ignore_index.map(i128::from))?;
+        targets.check(batch, classes, self.options.ignore_index)?;
         self.reserve(batch);
         if matches!(update, Update::Store) {
             self.gradients.resize(self.parameters.len(), T::ZERO);

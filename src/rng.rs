@@ -158,7 +158,7 @@ mod tests {
         let n = 3 << 62;
         let mut rng = Rng::new(6);
         let draws = 30_000;
-        let divisible = (0..draws).filter(|_| rng.below(n) % 3 == 0).count() as f64;
+        let divisible = (0..draws).filter(|_| rng.below(n).is_multiple_of(3)).count() as f64;
         let (mean, sigma) = (draws as f64 / 3.0, (draws as f64 * 2.0 / 9.0).sqrt());
         assert!((divisible - mean).abs() <= 5.0 * sigma, "{divisible}");
     }

@@ -168,10 +168,10 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
 fn forward_narrow<T: Float, S: Simd<T>>(simd: S, mut rows: RowsMut<'_, T>) {
     let mut block = narrow::Block::new(rows.source().cols());
     for first in (0..rows.rows()).step_by(S::LANES) {
-        block.read(simd, &rows.source(), first);
+        let count = block.read(simd, &rows.source(), first);
         let sum = block.exponentials(simd);
-        block.scale(simd, &sum.others.map(|others| T::ONE / (T::ONE + others)));
-        block.write(simd, rows.output(), first);
+        block.scale(simd, simd.div(simd.splat(T::ONE), sum.total(simd)));
+        block.write(simd, rows.output(), first, count);
     }
 }
 

@@ -35,15 +35,76 @@ impl Labels<'_> {
     }
 
     /// The label of a sample; panics where there is none.
-    pub(crate) fn at(&self, sample: usize) -> i128 {
+    #[inline(always)]
+    pub(crate) fn at(&self, sample: usize) -> i64 {
         match self {
-            Labels::U8(labels) => labels[sample].into(),
-            Labels::I32(labels) => labels[sample].into(),
-            Labels::U32(labels) => labels[sample].into(),
-            Labels::I64(labels) => labels[sample].into(),
-            Labels::Usize(labels) => labels[sample] as i128,
+            Labels::U8(labels) => labels[sample].value(),
+            Labels::I32(labels) => labels[sample].value(),
+            Labels::U32(labels) => labels[sample].value(),
+            Labels::I64(labels) => labels[sample].value(),
+            Labels::Usize(labels) => labels[sample].value(),
         }
     }
+
+    /// Reads the labels of samples from `first` on.
+    #[inline(always)]
+    pub(crate) fn read(&self, first: usize, to: &mut [i64]) {
+        match self {
+            Labels::U8(labels) => read(labels, first, to),
+            Labels::I32(labels) => read(labels, first, to),
+            Labels::U32(labels) => read(labels, first, to),
+            Labels::I64(labels) => read(labels, first, to),
+            Labels::Usize(labels) => read(labels, first, to),
+        }
+    }
+
+    /// The first sample whose label is neither in `0..classes` nor ignored.
+    fn first_bad(&self, classes: i64, ignore: Option<i64>) -> Option<usize> {
+        match self {
+            Labels::U8(labels) => first_bad(labels, classes, ignore),
+            Labels::I32(labels) => first_bad(labels, classes, ignore),
+            Labels::U32(labels) => first_bad(labels, classes, ignore),
+            Labels::I64(labels) => first_bad(labels, classes, ignore),
+            Labels::Usize(labels) => first_bad(labels, classes, ignore),
+        }
+    }
+}
+
+/// An integer that labels come in.
+trait Label: Copy {
+    /// Its value; what exceeds `i64` is its largest value, which is no class either.
+    fn value(self) -> i64;
+}
+
+macro_rules! labels {
+    ($($integer:ty)*) => {$(
+        impl Label for $integer {
+            #[inline(always)]
+            fn value(self) -> i64 {
+                i64::try_from(self).unwrap_or(i64::MAX)
+            }
+        }
+    )*};
+}
+
+labels!(u8 i32 u32 i64 usize);
+
+#[inline(always)]
+fn read<L: Label>(labels: &[L], first: usize, to: &mut [i64]) {
+    for (to, label) in to.iter_mut().zip(&labels[first..]) {
+        *to = label.value();
+    }
+}
+
+fn first_bad<L: Label>(labels: &[L], classes: i64, ignore: Option<i64>) -> Option<usize> {
+    let bad = |label: i64| !(0..classes).contains(&label) && Some(label) != ignore;
+    // Blocks without a bad label are passed over as a whole, which takes no branches.
+    let blocks = labels.chunks(64).take_while(|block| {
+        block.iter().fold(true, |good, label| good & (0..classes).contains(&label.value()))
+    });
+    let start = 64 * blocks.count();
+    let rest = labels.get(start..)?;
+    rest.iter().position(|label| bad(label.value())).map(|i| start + i)
 }
 
 /// The targets of a batch.
@@ -103,7 +164,7 @@ impl<'a, T> From<MatRef<'a, T>> for Targets<'a, T> {
 
 impl<T> Targets<'_, T> {
     /// `Err` unless there is a target a sample and every label, but for ignored ones, is a class.
-    pub(crate) fn check(&self, batch: usize, classes: usize, ignore: Option<i128>) -> Result<()> {
+    pub(crate) fn check(&self, batch: usize, classes: usize, ignore: Option<i64>) -> Result<()> {
         let labels = match self {
             Targets::Probabilities(rows) => {
                 return check_shape("targets", (batch, classes), rows.shape());
@@ -111,12 +172,12 @@ impl<T> Targets<'_, T> {
             Targets::Labels(labels) => labels,
         };
         check_length("targets", batch, labels.len())?;
-        for row in 0..batch {
-            let found = labels.at(row);
-            if !(0..classes as i128).contains(&found) && ignore != Some(found) {
-                return Err(Error::Label { argument: "targets", row, classes, found });
+        match labels.first_bad(classes.value(), ignore) {
+            None => Ok(()),
+            Some(row) => {
+                let found = labels.at(row).into();
+                Err(Error::Label { argument: "targets", row, classes, found })
             }
         }
-        Ok(())
     }
 }

@@ -102,6 +102,12 @@ impl<'a, T: Copy> MatRef<'a, T> {
         self.data[row * self.layout.row_stride + col * self.layout.col_stride]
     }
 
+    /// What lies from the start of a row on, if there is such a row.
+    #[inline(always)]
+    pub(crate) fn row_start(&self, row: usize) -> Option<&'a [T]> {
+        (row < self.rows()).then(|| &self.data[row * self.layout.row_stride..])
+    }
+
     /// Copies a row; `to` has as many elements.
     #[inline(always)]
     pub(crate) fn copy_row(&self, row: usize, to: &mut [T]) {

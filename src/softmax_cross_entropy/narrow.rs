@@ -4,7 +4,7 @@ use super::rows::GradientRows;
 use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
 use crate::loss::Objective;
-use crate::vector::narrow::{Block, BlockSum, Lanes};
+use crate::vector::narrow::Block;
 use crate::view::MatRef;
 
 /// The losses of samples whose target is one class; `first` is the first row's sample.
@@ -19,11 +19,11 @@ pub(super) fn losses<T: Float, S: Simd<T>>(
     let mut block = Block::new(logits.cols());
     for (row, losses) in (0..).step_by(S::LANES).zip(losses.chunks_mut(S::LANES)) {
         block.read(simd, logits, row);
-        let targets = LabelledBlock::new(simd, objective, &mut block, first + row);
+        let targets = LabelledRows::new(simd, objective, first + row, losses.len());
+        let logit = block.at_labels(simd, targets.labels);
         let sum = block.exponentials(simd);
-        for (lane, loss) in losses.iter_mut().enumerate() {
-            *loss = targets.loss(objective, &sum, lane);
-        }
+        let loss = targets.losses(simd, objective, sum.log_share(simd, logit));
+        simd.store_first(loss, losses);
     }
 }
 
@@ -31,89 +31,74 @@ pub(super) fn losses<T: Float, S: Simd<T>>(
 #[inline(always)]
 pub(super) fn gradients<T: Float, S: Simd<T>>(simd: S, work: GradientRows<'_, T>) {
     let GradientRows { objective, upstream, mut rows, mut losses, first, .. } = work;
-    let mean = objective.scale();
+    let mean = simd.splat(objective.scale());
     let mut block = Block::new(rows.source().cols());
     for row in (0..rows.rows()).step_by(S::LANES) {
         let count = block.read(simd, &rows.source(), row);
-        let targets = LabelledBlock::new(simd, objective, &mut block, first + row);
+        let targets = LabelledRows::new(simd, objective, first + row, count);
+        let logit = block.at_labels(simd, targets.labels);
         let sum = block.exponentials(simd);
-        let mut shares = [T::ZERO; MAX_LANES];
-        for lane in 0..count {
-            let factor = targets.weight[lane] * mean * upstream.at(first + row + lane);
-            shares[lane] = factor / (T::ONE + sum.others[lane]);
-            if let Some(losses) = &mut losses {
-                losses[row + lane] = targets.loss(objective, &sum, lane);
-            }
+        if let Some(losses) = &mut losses {
+            let loss = targets.losses(simd, objective, sum.log_share(simd, logit));
+            simd.store_first(loss, &mut losses[row..row + count]);
         }
-        let excess = targets.excess(simd, &mut block, &sum);
-        block.scale(simd, &shares);
-        for lane in 0..count {
-            if let Some(label) = targets.label[lane] {
-                *block.at(simd, lane, label) = excess[lane] * shares[lane];
-            }
-        }
-        block.write(simd, rows.output(), row);
-        for lane in 0..count {
-            if targets.label[lane].is_none() {
-                rows.clear(row + lane);
-            }
+        let upstream = upstream.load(simd, first + row, count);
+        let factor = simd.mul(targets.weights, simd.mul(mean, upstream));
+        let share = simd.div(factor, sum.total(simd));
+        // e − Σe, without the cancellation where the label has all but all of the sum.
+        let apart = simd.sub(block.at_labels(simd, targets.labels), sum.total(simd));
+        let nothing = simd.splat(T::ZERO);
+        let excess = simd.where_equal(logit, sum.max, simd.sub(nothing, sum.others), apart);
+        block.scale_around_labels(simd, share, targets.labels, simd.mul(excess, share));
+        block.write(simd, rows.output(), row, count);
+        for lane in (0..count).filter(|lane| targets.ignored & 1 << lane != 0) {
+            rows.clear(row + lane);
         }
     }
 }
 
-/// The labels of a block's rows, with the logits and weights of their classes.
-struct LabelledBlock<T> {
-    rows: usize,
-    /// `None` where the sample is ignored.
-    label: [Option<usize>; MAX_LANES],
-    logit: Lanes<T>,
-    weight: Lanes<T>,
+/// The labels of a block's rows, a lane a row.
+struct LabelledRows<V> {
+    /// The class, or −1 where the sample is ignored.
+    labels: V,
+    /// The class's weight.
+    weights: V,
+    /// A bit for each sample that is ignored.
+    ignored: u32,
 }
 
-impl<T: Float> LabelledBlock<T> {
+impl<V: Copy> LabelledRows<V> {
+    /// The targets of `count` samples, from `first` on.
     #[inline(always)]
-    fn new<S: Simd<T>>(
+    fn new<T: Float, S: Simd<T, V = V>>(
         simd: S,
         objective: &Objective<'_, T>,
-        block: &mut Block<T>,
         first: usize,
+        count: usize,
     ) -> Self {
-        let rows = block.rows();
-        let mut targets =
-            LabelledBlock { rows, label: [None; _], logit: [T::ZERO; _], weight: [T::ZERO; _] };
-        for lane in 0..rows {
-            targets.label[lane] = objective.label(first + lane);
-            if let Some(label) = targets.label[lane] {
-                targets.logit[lane] = *block.at(simd, lane, label);
-                targets.weight[lane] = objective.class_weight(label);
+        let mut labels = [0_i64; MAX_LANES];
+        let ignored = objective.read_labels(first, &mut labels[..count]);
+        let weights = match objective.class_weights {
+            None => simd.splat(T::ONE),
+            Some(weights) => {
+                // An ignored sample's weight is not used; a label of −1 has none.
+                let of = |label: i64| weights.get(label as usize).copied().unwrap_or(T::ZERO);
+                simd.load(&labels.map(of))
             }
-        }
-        targets
+        };
+        LabelledRows { labels: simd.load(&labels.map(T::from_small)), weights, ignored }
     }
 
-    /// A row's loss; 0 where it is ignored.
+    /// −w·ln p, with ln p clipped; 0 where w is 0 and p is, and where the sample is ignored.
     #[inline(always)]
-    fn loss(&self, objective: &Objective<'_, T>, sum: &BlockSum<T>, lane: usize) -> T {
-        if self.label[lane].is_none() {
-            return T::ZERO;
-        }
-        let log_p = (self.logit[lane] - sum.max[lane]) - sum.log_total[lane];
-        objective.loss_term(self.weight[lane], log_p)
-    }
-
-    /// e − Σe at each row's label, without the cancellation where it has all but all of the sum.
-    #[inline(always)]
-    fn excess<S: Simd<T>>(&self, simd: S, block: &mut Block<T>, sum: &BlockSum<T>) -> Lanes<T> {
-        let mut excess = [T::ZERO; MAX_LANES];
-        for (lane, excess) in excess.iter_mut().enumerate().take(self.rows) {
-            if let Some(label) = self.label[lane] {
-                *excess = if self.logit[lane] == sum.max[lane] {
-                    -sum.others[lane]
-                } else {
-                    *block.at(simd, lane, label) - (T::ONE + sum.others[lane])
-                };
-            }
-        }
-        excess
+    fn losses<T: Float, S: Simd<T, V = V>>(
+        &self,
+        simd: S,
+        objective: &Objective<'_, T>,
+        log_p: V,
+    ) -> V {
+        let loss =
+            crate::vector::softmax::loss_term(simd, objective.log_bounds, self.weights, log_p);
+        simd.where_equal(self.labels, simd.splat(-T::ONE), simd.splat(T::ZERO), loss)
     }
 }

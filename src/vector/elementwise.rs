@@ -87,3 +87,63 @@ pub(crate) fn scale<T: Float>(a: T, values: &mut [T]) {
         *x *= a;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::{Kernel, Token};
+    use crate::isa;
+
+    const SAMPLE: [f32; 7] = [-2.5, f32::NAN, 0.0, 1.5, f32::INFINITY, -0.0, f32::NEG_INFINITY];
+    const A: f32 = 0.375;
+
+    /// What `All` writes, one output for each function.
+    const FUNCTIONS: usize = 7;
+
+    /// Runs every function, each on an output of its own that starts as `y`.
+    struct All<'a>(&'a [f32], &'a mut [Vec<f32>; FUNCTIONS]);
+
+    impl Kernel<f32> for All<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd<f32>>(self, s: S) {
+            let x = self.0;
+            let [y0, y1, y2, y3, y4, y5, y6] = self.1;
+            relu(x, y0);
+            relu_in_place(y1);
+            let grad = y2.clone();
+            where_positive(x, &grad, y2);
+            where_positive_in_place(s, x, y3);
+            add(x, y4);
+            axpy(A, x, y5);
+            scale(A, y6);
+        }
+    }
+
+    /// The same for one element.
+    fn right(x: f32, y: f32) -> [f32; FUNCTIONS] {
+        let relu = |x: f32| if x.is_nan() { x } else { x.max(0.0) };
+        let masked = if x > 0.0 { y } else { 0.0 };
+        [relu(x), relu(y), masked, masked, y + x, y + A * x, A * y]
+    }
+
+    #[test]
+    fn every_element_is_that_of_the_formula_at_every_length() {
+        for token in isa::available().filter_map(Token::new) {
+            for len in 0..70 {
+                let x: Vec<f32> = (0..len).map(|i| SAMPLE[i % 7]).collect();
+                let y: Vec<f32> = (0..len).map(|i| SAMPLE[(i * 3 + i / 7) % 7]).collect();
+                let mut found = [(); FUNCTIONS].map(|()| y.clone());
+                token.run(All(&x, &mut found));
+                for (i, (&x, &y)) in x.iter().zip(&y).enumerate() {
+                    for (function, right) in right(x, y).into_iter().enumerate() {
+                        let found = found[function][i];
+                        let same = found == right || (found.is_nan() && right.is_nan());
+                        assert!(same, "{function}({x}, {y}) = {found}, not {right}, {token:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub trait Ln: Sized + 'static {
 impl Ln for f32 {
     /// The polynomial adds an error of 2⁻³⁰ to ln m / (2s).
     const LN: Constants<f32> = Constants {
-        ln2_high: 0.693_359_375,
+        ln2_high: 355.0 / 512.0,
         ln2_low: -2.121_944_4e-4,
         lift: 24.0,
         lift_factor: 16_777_216.0,

@@ -8,6 +8,7 @@
 
 use crate::arch::Simd;
 use crate::float::Float;
+use std::cmp::Ordering;
 
 /// Vectors of accumulators.
 const ACCUMULATORS: usize = 4;
@@ -20,7 +21,7 @@ pub(crate) fn sum<T: Float, S: Simd<T>>(s: S, x: &[T]) -> T {
     s.reduce_add(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
 }
 
-/// The largest element; −∞ of an empty slice, and unspecified where there is NaN.
+/// The largest element, NaN passed over; −∞ where nothing else is left.
 #[inline(always)]
 pub(crate) fn max<T: Float, S: Simd<T>>(s: S, x: &[T]) -> T {
     let lowest = s.splat(T::NEG_INFINITY);
@@ -84,9 +85,98 @@ pub(crate) fn dot<T: Float, S: Simd<T>>(s: S, x: &[T], y: &[T]) -> T {
 #[inline(always)]
 pub(crate) fn argmax<T: Float, S: Simd<T>>(s: S, x: &[T]) -> Option<usize> {
     let largest = max(s, x);
-    // `max` passes over NaN where it is not the only thing there is, and what is not below the
-    // maximum equals it or is NaN.
-    let first = x.iter().position(|&x| !(x < largest))?;
+    // What is not below the maximum equals it or is NaN.
+    let first = x.iter().position(|x| x.partial_cmp(&largest) != Some(Ordering::Less))?;
     let first_nan = x[first..].iter().position(|x| x.is_nan());
     Some(first + first_nan.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::{Kernel, Token};
+    use crate::isa;
+
+    /// sum, max, dot, argmax.
+    struct All<'a, T>(&'a [T], &'a [T]);
+
+    impl<T: Float> Kernel<T> for All<'_, T> {
+        type Output = (T, T, T, Option<usize>);
+
+        #[inline(always)]
+        fn run<S: Simd<T>>(self, s: S) -> Self::Output {
+            (sum(s, self.0), max(s, self.0), dot(s, self.0, self.1), argmax(s, self.0))
+        }
+    }
+
+    fn tokens() -> impl Iterator<Item = Token> {
+        isa::available().filter_map(Token::new)
+    }
+
+    #[test]
+    fn sums_are_within_the_bound_at_every_length() {
+        let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 31.0 - 11.0;
+        let all: Vec<f32> = (0..400).map(number).collect();
+        for len in (0..200).chain([256, 300, 399]) {
+            let (x, y) = (&all[..len], &all[1..len + 1]);
+            let sum_of = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
+                x.iter().zip(y).map(|(&x, &y)| f(x.into(), y.into())).sum()
+            };
+            let additions = len as f64 / 16.0 + 10.0;
+            let unit = f64::from(f32::EPSILON) / 2.0;
+            for token in tokens() {
+                let (sum, largest, dot, _) = token.run(All(x, y));
+                let error = (f64::from(sum) - sum_of(&|x, _| x)).abs();
+                assert!(error <= additions * unit * sum_of(&|x, _| x.abs()), "{len} {token:?}");
+                let error = (f64::from(dot) - sum_of(&|x, y| x * y)).abs();
+                let bound = (additions + 1.0) * unit * sum_of(&|x, y| (x * y).abs());
+                assert!(error <= bound, "{len} {token:?}");
+                let right = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                assert_eq!(largest, right, "{len} {token:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn argmax_is_the_first_maximum_or_the_first_nan() {
+        let (low, nan) = (f64::NEG_INFINITY, f64::NAN);
+        let cases: [(&[f64], Option<usize>); 8] = [
+            (&[], None),
+            (&[-1.0], Some(0)),
+            (&[1.0, 3.0, 2.0, 3.0], Some(1)),
+            (&[low, low], Some(0)),
+            (&[low, -1e300, low], Some(1)),
+            (&[1.0, nan, 5.0, nan], Some(1)),
+            (&[5.0, 1.0, nan, 1.0], Some(2)),
+            (&[nan, nan], Some(0)),
+        ];
+        for token in tokens() {
+            for (x, right) in cases {
+                assert_eq!(token.run(All(x, x)).3, right, "{x:?} {token:?}");
+            }
+            for len in 1..100 {
+                let mut x: Vec<f64> = (0..len).map(|i| f64::from(i % 7)).collect();
+                for place in 0..x.len() {
+                    let before = std::mem::replace(&mut x[place], 7.0);
+                    assert_eq!(token.run(All(&x, &x)).3, Some(place), "{len} {token:?}");
+                    x[place] = before;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_element_is_found_among_nan_and_infinities() {
+        let (low, nan) = (f32::NEG_INFINITY, f32::NAN);
+        for token in tokens() {
+            for (x, right) in [
+                (vec![low; 37], low),
+                (vec![nan; 21], low),
+                ([vec![nan; 20], vec![-3.0], vec![low; 50]].concat(), -3.0),
+                (vec![-5.0; 3], -5.0),
+            ] {
+                assert_eq!(token.run(All(&x, &x)).1, right, "{x:?} {token:?}");
+            }
+        }
+    }
 }

@@ -119,42 +119,34 @@ pub(crate) fn soft_loss<T: Float, S: Simd<T>>(
     targets: &[T],
     log_bounds: (T, T),
 ) -> T {
-    let terms = SoftTerms {
-        max: s.splat(sum.max),
-        log_total: s.splat(sum.others.ln_1p()),
-        low: s.splat(log_bounds.0),
-        high: s.splat(log_bounds.1),
-    };
+    let (max, log_total) = (s.splat(sum.max), s.splat(sum.others.ln_1p()));
     let (chunks, target_chunks) = (row.chunks_exact(S::LANES), targets.chunks_exact(S::LANES));
     let (tail, target_tail) = (chunks.remainder(), target_chunks.remainder());
     let mut total = s.splat(T::ZERO);
     for (x, t) in chunks.zip(target_chunks) {
-        total = s.add(total, terms.term(s, s.load(x), s.load(t)));
+        let log_p = s.sub(s.sub(s.load(x), max), log_total);
+        total = s.add(total, loss_term(s, log_bounds, s.load(t), log_p));
     }
     // Lanes past the tail are left out: their share may be NaN.
     let mut last = [T::ZERO; MAX_LANES];
-    s.store(terms.term(s, s.load_first(tail), s.load_first(target_tail)), &mut last);
-    -(s.reduce_add(total) + last[..tail.len()].iter().copied().sum::<T>())
+    let log_p = s.sub(s.sub(s.load_first(tail), max), log_total);
+    s.store(loss_term(s, log_bounds, s.load_first(target_tail), log_p), &mut last);
+    s.reduce_add(total) + last[..tail.len()].iter().copied().sum::<T>()
 }
 
-/// What the terms of [`soft_loss`] share.
-struct SoftTerms<V> {
-    max: V,
-    log_total: V,
-    low: V,
-    high: V,
-}
-
-impl<V: Copy> SoftTerms<V> {
-    /// t·ln p, clipped.
-    #[inline(always)]
-    fn term<T: Float, S: Simd<T, V = V>>(&self, s: S, x: V, t: V) -> V {
-        let log_p = s.sub(s.sub(x, self.max), self.log_total);
-        // In this operand order NaN passes both.
-        let product = s.mul(t, s.min(self.high, s.max(self.low, log_p)));
-        let (zero, none) = (s.splat(T::ZERO), s.splat(T::NEG_INFINITY));
-        s.where_equal(t, zero, s.where_equal(log_p, none, zero, product), product)
-    }
+/// −t·ln p, with ln p clipped to the bounds; 0 where t is 0 and p is.
+#[inline(always)]
+pub(crate) fn loss_term<T: Float, S: Simd<T>>(
+    s: S,
+    log_bounds: (T, T),
+    t: S::V,
+    log_p: S::V,
+) -> S::V {
+    let (zero, none) = (s.splat(T::ZERO), s.splat(T::NEG_INFINITY));
+    // In this operand order NaN passes both.
+    let clipped = s.min(s.splat(log_bounds.1), s.max(s.splat(log_bounds.0), log_p));
+    let term = s.sub(zero, s.mul(t, clipped));
+    s.where_equal(t, zero, s.where_equal(log_p, none, zero, term), term)
 }
 
 /// Replaces a row of logits by the gradient `scale·(p·Σt − t)` of −Σ t·ln p, where p is its

@@ -295,9 +295,8 @@ impl Random {
     pub fn probabilities<T: Float>(&mut self, rows: usize, cols: usize) -> Matrix {
         let weights =
             Matrix { rows, cols, data: (0..rows * cols).map(|_| self.unit() + 0.01).collect() };
-        Matrix::from_fn(rows, cols, |row, col| {
-            rounded::<T>(weights.at(row, col) / weights.row(row).iter().sum::<f64>())
-        })
+        let sums = weights.row_sums();
+        Matrix::from_fn(rows, cols, |row, col| rounded::<T>(weights.at(row, col) / sums[row]))
     }
 }
 

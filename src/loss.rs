@@ -8,7 +8,7 @@ use crate::arch::{self, Kernel, Simd};
 use crate::error::{Error, Result, check_length};
 use crate::float::Float;
 use crate::targets::Targets;
-use crate::vector::{ln::ln, reduce, softmax::loss_term};
+use crate::vector::{ln::ln, softmax::loss_term};
 
 /// How the losses of a batch become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(crate) struct Objective<'a, T> {
     pub(crate) log_bounds: (T, T),
     ignore: Option<i64>,
     /// What the sum of losses is divided by.
-    denominator: T,
+    denominator: f64,
 }
 
 impl<'a, T: Float> Objective<'a, T> {
@@ -139,10 +139,10 @@ impl<'a, T: Float> Objective<'a, T> {
                 (T::from_f64(epsilon.ln()), T::from_f64((-epsilon).ln_1p()))
             }),
             ignore,
-            denominator: T::ONE,
+            denominator: 1.0,
         };
         if options.reduction == Reduction::Mean {
-            objective.denominator = T::from_f64(objective.total_weight(batch));
+            objective.denominator = objective.total_weight(batch);
         }
         Ok(objective)
     }
@@ -250,7 +250,7 @@ impl<'a, T: Float> Objective<'a, T> {
 
     /// What a gradient of the summed losses is multiplied by to be that of the reduced one.
     pub(crate) fn scale(&self) -> T {
-        T::ONE / self.denominator
+        T::from_f64(1.0 / self.denominator)
     }
 
     /// −t·ln p, with ln p clipped; 0 where t is 0 and p is.
@@ -282,9 +282,9 @@ impl<'a, T: Float> Objective<'a, T> {
         simd.where_equal(t, zero, zero, term)
     }
 
-    /// The reduced loss.
+    /// The reduced loss, summed in `f64`.
     pub(crate) fn reduce(&self, losses: &[T]) -> Result<T> {
-        Ok(arch::dispatch(Sum(losses))? / self.denominator)
+        Ok(T::from_f64(arch::dispatch(Sum(losses))? / self.denominator))
     }
 }
 
@@ -317,14 +317,20 @@ fn check_options<T: Float>(
     Ok(())
 }
 
-/// The sum of a slice, in an order that depends on its length alone.
+/// The sum of a slice in `f64`, in an order that depends on its length alone.
 struct Sum<'a, T>(&'a [T]);
 
 impl<T: Float> Kernel<T> for Sum<'_, T> {
-    type Output = T;
+    type Output = f64;
 
     #[inline(always)]
-    fn run<S: Simd<T>>(self, simd: S) -> T {
-        reduce::sum(simd, self.0)
+    fn run<S: Simd<T>>(self, _: S) -> f64 {
+        let mut sums = [0.0; 8];
+        for losses in self.0.chunks(sums.len()) {
+            for (sum, loss) in sums.iter_mut().zip(losses) {
+                *sum += loss.to_f64();
+            }
+        }
+        sums.iter().sum()
     }
 }

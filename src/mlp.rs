@@ -285,9 +285,6 @@ impl<T: Float> Mlp<T> {
         }
         targets.check(batch, classes, self.options.ignore_index)?;
         self.reserve(batch);
-        if matches!(update, Update::Store) {
-            self.gradients.resize(self.parameters.len(), T::ZERO);
-        }
         let par = self.par;
         par.enter(self.work(batch), |par| {
             self.forward(inputs, None, par)?;
@@ -302,6 +299,9 @@ impl<T: Float> Mlp<T> {
             let loss = softmax_cross_entropy::forward_backward_in_place(
                 logits, targets, &options, losses, par,
             )?;
+            if matches!(update, Update::Store) {
+                self.gradients.resize(self.parameters.len(), T::ZERO);
+            }
             self.backward(inputs, update, par)?;
             Ok((loss, accuracy))
         })

@@ -301,6 +301,22 @@ impl Simd<f32> for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn sums_ptr(self, from: *const Self::V, count: usize, to: *mut f32) {
+        for i in (0..count).step_by(8) {
+            let mut block = [<Self as Simd<f32>>::splat(self, 0.0); 8];
+            // SAFETY: the caller vouches for the memory, the token for the instructions.
+            unsafe {
+                for (j, v) in block.iter_mut().enumerate() {
+                    if i + j < count {
+                        *v = *from.add(i + j);
+                    }
+                }
+                self.store_first_ptr(transpose::sums_f32x8(block), to.add(i), 8.min(count - i));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(self, at: *const f32) {
         // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
@@ -508,6 +524,22 @@ impl Simd<f64> for Avx2 {
                 if c < cols {
                     self.store_ptr(v, to.add(c * to_stride));
                 }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sums_ptr(self, from: *const Self::V, count: usize, to: *mut f64) {
+        for i in (0..count).step_by(4) {
+            let mut block = [<Self as Simd<f64>>::splat(self, 0.0); 4];
+            // SAFETY: the caller vouches for the memory, the token for the instructions.
+            unsafe {
+                for (j, v) in block.iter_mut().enumerate() {
+                    if i + j < count {
+                        *v = *from.add(i + j);
+                    }
+                }
+                self.store_first_ptr(transpose::sums_f64x4(block), to.add(i), 4.min(count - i));
             }
         }
     }

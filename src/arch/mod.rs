@@ -104,6 +104,7 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     /// # Safety
     /// `rows` and `cols` are at most `LANES`; `from` is valid for reads of `rows` rows of `cols`
     /// elements, `from_stride` apart; `to` for writes of `cols` vectors, `to_stride` apart.
+    #[inline(always)]
     unsafe fn transpose_ptr(
         self,
         from: *const T,
@@ -121,6 +122,18 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
                     to.add(c * to_stride + r).write(x);
                 }
             }
+        }
+    }
+
+    /// Writes the sum of the lanes of each of `count` vectors.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `count` vectors, `to` for writes of `count` elements.
+    #[inline(always)]
+    unsafe fn sums_ptr(self, from: *const Self::V, count: usize, to: *mut T) {
+        for i in 0..count {
+            // SAFETY: the caller vouches for both.
+            unsafe { to.add(i).write(self.reduce_add(*from.add(i))) };
         }
     }
 

@@ -5,10 +5,10 @@
 //! - a row-major panel of B is read where it lies by the first tile, which keeps a copy in L1 for
 //!   the tiles below, so that packing B costs no pass of its own.
 
-use super::microkernel::{self, Tile};
+use super::microkernel::{self, Lies, Shape, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{pack_a, pack_b, packed_a_len};
-use super::params::{Blocks, TILE_VECTORS, next_tile_rows, tile_cols, tile_rows};
+use super::params::{Blocks, TILE_VECTORS, next_tile_rows, tile_cols, tile_rows, wide_vectors};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -16,6 +16,8 @@ use std::ops::Range;
 /// A product as the microkernel sees it: k > 0, and C's columns along the vectors.
 #[derive(Clone, Copy)]
 pub(super) struct Job<T> {
+    pub(super) rows: usize,
+    pub(super) cols: usize,
     pub(super) k: usize,
     pub(super) a: Matrix<T>,
     pub(super) b: Matrix<T>,
@@ -34,9 +36,12 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let blocks = Blocks::new::<T, S>(self.rows.len(), self.job.k);
-        let panel = blocks.kc * tile_cols::<T, S>();
-        let len = panel + packed_a_len::<T, S>(blocks.mc, blocks.kc);
+        let Part { job, rows, cols } = &self;
+        let part = (rows.len(), cols.len());
+        let blocks = Blocks::new::<T, S>((job.rows, job.k), part, job.a.col_stride == 1);
+        let packed_b = blocks.kc * tile_cols::<T, S>();
+        let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
+        let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };
         // What runs inside a closure given to a plain function is compiled for the plain target.
         T::with_scratch(len, |memory| simd.call(Loops { part: self, blocks, memory }));
     }
@@ -62,7 +67,8 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
 
 /// # Safety
 /// The part lies in C and in what the epilogue reads, its rows in A and its columns in B, and
-/// nobody else accesses its part of C. The buffers have room for a block of A and a panel of B.
+/// nobody else accesses its part of C. The buffers have room for a block of A, unless it is read
+/// in place, and a panel of B.
 #[inline(always)]
 unsafe fn loops<T: Float, S: Simd<T>>(
     simd: S,
@@ -72,7 +78,6 @@ unsafe fn loops<T: Float, S: Simd<T>>(
     packed_b: *mut T,
 ) {
     let Part { job, rows, cols } = part;
-    let most_rows = tile_rows::<T, S>();
     // Loop 4: blocks of rows, whose part of A is packed into L2.
     for row in rows.clone().step_by(blocks.mc) {
         let block_rows = blocks.mc.min(rows.end - row);
@@ -80,58 +85,52 @@ unsafe fn loops<T: Float, S: Simd<T>>(
         for p in (0..job.k).step_by(blocks.kc) {
             let k = blocks.kc.min(job.k - p);
             let output = job.output.of_block(p == 0, p + k == job.k);
-            let a = Matrix { data: job.a.at(row, p), ..job.a };
-            // SAFETY: the block lies in A; the buffer has room for it.
-            unsafe { pack_a(simd, a, block_rows, k, most_rows, packed_a) };
+            let mut a = Matrix { data: job.a.at(row, p), ..job.a };
+            if !blocks.a_in_place {
+                // SAFETY: the block lies in A; the buffer has room for it.
+                unsafe { pack_a(simd, a, block_rows, k, tile_rows::<T, S>(), packed_a) };
+                a = Matrix { data: packed_a, row_stride: k, col_stride: 0 };
+            }
             // Loop 2: panels of B's columns, kept in L1.
             let mut col = cols.start;
             while col < cols.end {
-                let width = tile_cols::<T, S>().min(cols.end - col);
                 let b = Matrix { data: job.b.at(p, col), ..job.b };
+                let left = cols.end - col;
                 // SAFETY: the panel lies in B and its tiles in C; the buffers have room.
                 unsafe {
-                    let mut panel = Panel::new(simd, b, k, width, packed_b);
-                    // Loop 1: tiles of A's rows.
-                    let mut i = 0;
-                    while i < block_rows {
-                        let tile_rows = next_tile_rows(block_rows - i, most_rows);
-                        panel.multiply(
-                            simd,
-                            tile_rows,
-                            i + tile_rows < block_rows,
-                            Tile {
-                                k,
-                                a: packed_a.add(i * k),
-                                a_step: tile_rows,
-                                b: panel.data,
-                                b_step: panel.step,
-                                keep: packed_b,
-                                row: row + i,
-                                col,
-                                cols: width,
-                                output: &output,
-                            },
-                        );
-                        i += tile_rows;
-                    }
+                    let panel = Panel::new(simd, b, k, left, job.rows, packed_b);
+                    panel.multiply(simd, a, blocks.a_in_place, block_rows, (row, col), &output);
+                    col += panel.cols;
                 }
-                col += width;
             }
         }
     }
 }
 
+/// Whether a panel of a row-major B is kept as the first of its tiles reads it, instead of being
+/// packed before. That saves a pass, but the first tile waits for B where many tiles would not
+/// notice a pass, or where each of B's vectors lies in two cache lines.
+fn keep_b_while_reading<T>(b: Matrix<T>, rows: usize) -> bool {
+    let row_bytes = b.row_stride * size_of::<T>();
+    let aligned = b.data.addr().is_multiple_of(64) && row_bytes.is_multiple_of(64);
+    rows <= if aligned { 192 } else { 64 }
+}
+
 /// A panel of B: where it lies, or packed.
+#[derive(Clone, Copy)]
 struct Panel<T> {
     data: *const T,
-    step: usize,
-    /// Vectors in a row.
+    stride: usize,
+    k: usize,
+    cols: usize,
     vectors: usize,
-    packed: bool,
+    /// Where it is, or can be, packed.
+    buffer: *mut T,
 }
 
 impl<T: Float> Panel<T> {
-    /// The panel of `k` × `width` elements, left in place if whole vectors can be read there.
+    /// The next panel of B, whose `left` columns have `k` elements; left in place if whole vectors
+    /// can be read there.
     ///
     /// # Safety
     /// The elements lie in `b`; `buffer` is valid for writes of a packed panel.
@@ -140,42 +139,71 @@ impl<T: Float> Panel<T> {
         simd: S,
         b: Matrix<T>,
         k: usize,
-        width: usize,
+        left: usize,
+        rows: usize,
         buffer: *mut T,
     ) -> Self {
-        let vectors = width.div_ceil(S::LANES);
-        if b.col_stride == 1 && width == tile_cols::<T, S>() {
-            return Panel { data: b.data, step: b.row_stride, vectors, packed: false };
+        let wide = wide_vectors::<T, S>(rows);
+        let cols = left.min(tile_cols::<T, S>());
+        let panel = Panel { data: b.data, stride: b.row_stride, k, cols, vectors: wide, buffer };
+        if b.col_stride == 1 && left >= wide * S::LANES && keep_b_while_reading(b, rows) {
+            return Panel { cols: wide * S::LANES, ..panel };
         }
-        let step = vectors * S::LANES;
+        let vectors = cols.div_ceil(S::LANES);
+        if b.col_stride == 1 && cols == vectors * S::LANES && keep_b_while_reading(b, rows) {
+            return Panel { vectors, ..panel };
+        }
+        let stride = vectors * S::LANES;
         // SAFETY: the caller vouches for both.
-        unsafe { pack_b(simd, b, k, width, step, buffer) };
-        Panel { data: buffer, step, vectors, packed: true }
+        unsafe { pack_b(simd, b, k, cols, stride, buffer) };
+        Panel { data: buffer, stride, vectors, ..panel }
     }
 
-    /// Computes a tile; if another one follows, leaves the panel packed.
+    /// Loop 1: the tiles of A's rows. The first one leaves the panel packed for the others.
     ///
     /// # Safety
-    /// As [`microkernel::run`].
+    /// As [`microkernel::run`], for all tiles.
     #[inline(always)]
     unsafe fn multiply<S: Simd<T>>(
-        &mut self,
+        mut self,
         simd: S,
+        a: Matrix<T>,
+        a_in_place: bool,
         rows: usize,
-        another_follows: bool,
-        tile: Tile<'_, T>,
+        (row, col): (usize, usize),
+        output: &Output<T>,
     ) {
-        // SAFETY: the caller vouches for the tile.
-        unsafe {
-            if !self.packed && another_follows {
-                microkernel::run::<T, S, TILE_VECTORS, true>(simd, rows, &tile);
-                let step = tile_cols::<T, S>();
-                *self = Panel { data: tile.keep, step, packed: true, ..*self };
-            } else if self.vectors == TILE_VECTORS {
-                microkernel::run::<T, S, TILE_VECTORS, false>(simd, rows, &tile);
-            } else {
-                microkernel::run::<T, S, 1, false>(simd, rows, &tile);
+        let mut i = 0;
+        while i < rows {
+            let height = next_tile_rows(rows - i, tile_rows::<T, S>());
+            let shape = Shape {
+                rows: height,
+                vectors: self.vectors,
+                a: if a_in_place { Lies::InRows } else { Lies::InSteps },
+                keeps_b: self.vectors == TILE_VECTORS
+                    && self.data != self.buffer
+                    && !a_in_place
+                    && i + height < rows,
+            };
+            let tile = Tile {
+                k: self.k,
+                a: a.at(i, 0),
+                a_stride: if a_in_place { a.row_stride } else { height },
+                b: self.data,
+                b_stride: self.stride,
+                keep: self.buffer,
+                ahead: 2 * self.stride,
+                row: row + i,
+                col,
+                cols: self.cols,
+                output,
+            };
+            // SAFETY: the caller vouches for the tiles.
+            unsafe { microkernel::run(simd, shape, &tile) };
+            if shape.keeps_b {
+                self = Panel { data: self.buffer, stride: tile_cols::<T, S>(), ..self };
             }
+            i += height;
         }
     }
 }

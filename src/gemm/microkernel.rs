@@ -1,32 +1,73 @@
 //! The microkernel: one tile of C, held in registers while k runs.
 //!
 //! # Its contract
-//! - The tile has `ROWS` ≤ [`tile_rows`] rows of `VECTORS` vectors; its row is added up as
+//! - The tile has a [`Shape`] that [`Shape::exists`]. Its rows are added up as
 //!   `acc[i] += A[i, p] · B[p, ..]` for p = 0, 1, …, so that an element's sum does not depend on the
-//!   tile's height, nor on where tiles are cut.
-//! - A: element (i, p) is at `a + i + p · a_step`. That is a packed panel (`a_step` = `ROWS`), or a
-//!   transposed operand where it lies.
-//! - B: row p is `VECTORS` whole vectors at `b + p · b_step`. That is a packed panel, or a row-major
-//!   operand where it lies. Columns past C's edge must be there to read (packing pads with 0).
-//! - With `KEEP`, B is written to `keep` as it is read, as a packed panel for the tiles below.
+//!   tile's shape, nor on where tiles are cut.
+//! - A: packed, element (i, p) is at `a + i + p · a_stride` (a transposed operand looks the same
+//!   where it lies); in rows, at `a + i · a_stride + p`.
+//! - B: row p is `vectors` whole vectors at `b + p · b_stride`. That is a packed panel, or a
+//!   row-major operand where it lies. Columns past C's edge must be there to read (packing pads
+//!   with 0).
+//! - A tile that keeps B writes it to `keep` as it is read, as a packed panel for the tiles below.
 //! - `cols` of the tile's columns lie in C.
 //! - No pointer need be aligned.
 
 use super::output::{Output, TileBuffer, WriteTile};
-use super::params::tile_rows;
+use super::params::{TILE_VECTORS, tile_rows, wide_vectors};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
+
+/// What differs between the functions that the microkernel is compiled to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) rows: usize,
+    pub(super) vectors: usize,
+    pub(super) a: Lies,
+    /// Whether B is kept, packed, as it is read.
+    pub(super) keeps_b: bool,
+}
+
+/// How A lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Lies {
+    /// Step of k by step of k, packed or transposed.
+    InSteps,
+    /// Row by row.
+    InRows,
+}
+
+impl Shape {
+    /// Whether there is such a function. Tiles that keep B are followed by others below, so they
+    /// are not low; tiles of 4 and 8 vectors are for products of few rows.
+    const fn exists<T: Float, S: Simd<T>>(self) -> bool {
+        if self.vectors <= TILE_VECTORS {
+            let most = tile_rows::<T, S>();
+            let plain = !self.keeps_b;
+            let keeps = self.vectors == TILE_VECTORS
+                && matches!(self.a, Lies::InSteps)
+                && 2 * self.rows >= most;
+            self.rows <= most && (plain || keeps)
+        } else {
+            !self.keeps_b
+                && matches!(self.a, Lies::InSteps)
+                && self.vectors <= wide_vectors::<T, S>(self.rows)
+        }
+    }
+}
 
 /// The arguments of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a, T> {
     pub(super) k: usize,
     pub(super) a: *const T,
-    pub(super) a_step: usize,
+    pub(super) a_stride: usize,
     pub(super) b: *const T,
-    pub(super) b_step: usize,
-    /// Where B's panel is copied to, with `KEEP`.
+    pub(super) b_stride: usize,
+    /// Where B's panel is copied to by a tile that keeps it.
     pub(super) keep: *mut T,
+    /// How far on from B's elements to fetch, where B lies unpacked.
+    pub(super) ahead: usize,
     /// The tile's first row, as the microkernel sees C.
     pub(super) row: usize,
     /// The tile's first column.
@@ -35,42 +76,50 @@ pub(super) struct Tile<'a, T> {
     pub(super) output: &'a Output<T>,
 }
 
-/// Computes a tile of `rows` rows and `VECTORS` vectors.
+/// Computes a tile.
 ///
 /// # Safety
 /// The contract above holds, and the tile's elements lie in C, biases and mask, accessed by nobody
 /// else.
 #[inline(always)]
-pub(super) unsafe fn run<T: Float, S: Simd<T>, const VECTORS: usize, const KEEP: bool>(
-    simd: S,
-    rows: usize,
-    tile: &Tile<'_, T>,
-) {
-    macro_rules! heights {
-        ($($rows:literal)*) => {
-            match rows {
-                $($rows if const { has_height::<T, S>($rows, KEEP) } => {
-                    simd.call(TileKernel::<T, $rows, VECTORS, KEEP>(tile))
-                })*
-                _ => unreachable!("no tile has {rows} rows"),
+pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Tile<'_, T>) {
+    macro_rules! call {
+        ($a:ident, $keeps_b:literal, $vectors:literal, $($rows:literal)*) => {
+            match shape.rows {
+                $($rows if const {
+                    let (a, rows) = (Lies::$a, $rows);
+                    Shape { rows, vectors: $vectors, a, keeps_b: $keeps_b }.exists::<T, S>()
+                } => simd.call(
+                    TileKernel::<T, $rows, $vectors, { Lies::$a as u8 }, $keeps_b>(tile)
+                ),)*
+                _ => unreachable!("there is no tile of {shape:?}"),
             }
         };
     }
-    heights!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    match (shape.a, shape.keeps_b, shape.vectors) {
+        (Lies::InSteps, true, 2) => call!(InSteps, true, 2, 3 4 5 6 7 8 9 10 11 12 13 14),
+        (Lies::InSteps, false, 2) => call!(InSteps, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (Lies::InSteps, false, 1) => call!(InSteps, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (Lies::InSteps, false, 4) => call!(InSteps, false, 4, 1 2 3 4 5 6),
+        (Lies::InSteps, false, 8) => call!(InSteps, false, 8, 1 2),
+        (Lies::InRows, false, 2) => call!(InRows, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (Lies::InRows, false, 1) => call!(InRows, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        _ => unreachable!("there is no tile of {shape:?}"),
+    }
 }
 
-/// Whether there are tiles of `rows` rows; those that keep B are followed by others, so not low.
-const fn has_height<T: Float, S: Simd<T>>(rows: usize, keep: bool) -> bool {
-    let most = tile_rows::<T, S>();
-    rows <= most && (!keep || 2 * rows >= most)
-}
+/// `LIES` is a [`Lies`], which cannot be a parameter itself.
+struct TileKernel<
+    'a,
+    T,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+    const KEEPS_B: bool,
+>(&'a Tile<'a, T>);
 
-struct TileKernel<'a, T, const ROWS: usize, const VECTORS: usize, const KEEP: bool>(
-    &'a Tile<'a, T>,
-);
-
-impl<T: Float, const ROWS: usize, const VECTORS: usize, const KEEP: bool> Kernel<T>
-    for TileKernel<'_, T, ROWS, VECTORS, KEEP>
+impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KEEPS_B: bool>
+    Kernel<T> for TileKernel<'_, T, ROWS, VECTORS, LIES, KEEPS_B>
 {
     type Output = ();
 
@@ -78,7 +127,7 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const KEEP: bool> Kernel
     fn run<S: Simd<T>>(self, simd: S) {
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
-            let acc = multiply::<T, S, ROWS, VECTORS, KEEP>(simd, self.0);
+            let acc = multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B>(simd, self.0);
             if self.0.output.is_direct() && self.0.cols == VECTORS * S::LANES {
                 write_in_registers(simd, self.0, acc);
             } else {
@@ -88,44 +137,66 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const KEEP: bool> Kernel
     }
 }
 
+/// Steps of k from which it pays to fetch C's tile before they begin.
+const PREFETCH_K: usize = 32;
+
 /// The tile of A·B.
 ///
 /// # Safety
 /// As [`run`].
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
 unsafe fn multiply<
     T: Float,
     S: Simd<T>,
     const ROWS: usize,
     const VECTORS: usize,
-    const KEEP: bool,
+    const LIES: u8,
+    const KEEPS_B: bool,
 >(
     simd: S,
     tile: &Tile<'_, T>,
 ) -> [[S::V; VECTORS]; ROWS] {
+    let in_rows = const { LIES == Lies::InRows as u8 };
+    let (a_row, a_step) = if in_rows { (tile.a_stride, 1) } else { (1, tile.a_stride) };
     let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
     let (mut a, mut b, mut keep) = (tile.a, tile.b, tile.keep);
+    if tile.k >= PREFETCH_K && VECTORS <= TILE_VECTORS {
+        for i in 0..ROWS {
+            let c = tile.output.at(tile.row + i, tile.col);
+            for j in 0..VECTORS {
+                simd.prefetch(c.wrapping_add(j * S::LANES));
+            }
+            simd.prefetch(c.wrapping_add(VECTORS * S::LANES - 1));
+        }
+    }
     for _ in 0..tile.k {
         let mut row = [simd.splat(T::ZERO); VECTORS];
-        // SAFETY: the contract has ROWS elements at `a` and VECTORS vectors at `b` and, with KEEP,
+        // SAFETY: the contract has ROWS elements of A and VECTORS vectors of B and, with KEEPS_B,
         // at `keep`, at each of the k steps.
         unsafe {
             for j in 0..VECTORS {
                 row[j] = simd.load_ptr(b.add(j * S::LANES));
-                if KEEP {
+                if KEEPS_B {
                     simd.store_ptr(row[j], keep.add(j * S::LANES));
                 }
             }
             for i in 0..ROWS {
-                let x = simd.splat(*a.add(i));
+                let x = simd.splat(*a.add(i * a_row));
                 for j in 0..VECTORS {
                     acc[i][j] = simd.mul_add(x, row[j], acc[i][j]);
                 }
             }
         }
-        a = a.wrapping_add(tile.a_step);
-        b = b.wrapping_add(tile.b_step);
-        if KEEP {
+        if KEEPS_B || VECTORS > TILE_VECTORS {
+            let ahead = b.wrapping_add(tile.ahead);
+            for j in 0..VECTORS {
+                simd.prefetch(ahead.wrapping_add(j * S::LANES));
+            }
+        }
+        a = a.wrapping_add(a_step);
+        b = b.wrapping_add(tile.b_stride);
+        if KEEPS_B {
             keep = keep.wrapping_add(VECTORS * S::LANES);
         }
     }
@@ -137,6 +208,7 @@ unsafe fn multiply<
 /// # Safety
 /// As [`run`]; the tile's rows are whole vectors of C's rows and, if there is one, the mask's.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
 unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     tile: &Tile<'_, T>,
@@ -196,6 +268,7 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
 /// # Safety
 /// As [`run`].
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
 unsafe fn write_through_buffer<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     tile: &Tile<'_, T>,

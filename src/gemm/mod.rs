@@ -3,6 +3,7 @@
 //! `A` is m × k, `B` is k × n, `C` is m × n; each may have any strides, so a transposed operand is
 //! a view's [`t()`](crate::MatRef::t).
 
+mod dot;
 mod driver;
 mod epilogue;
 mod microkernel;
@@ -10,6 +11,7 @@ mod native;
 mod output;
 mod pack;
 mod params;
+mod plan;
 pub(crate) mod portable;
 #[cfg(test)]
 mod tests;

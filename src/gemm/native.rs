@@ -1,72 +1,99 @@
-//! The crate's own engine for x86-64: how a product is turned, and shared out.
+//! The crate's own engine for x86-64: which way a product is computed, and how it is shared out.
 //!
-//! An element's sum runs over k in one order, whatever tile and part it falls in, so parts may be
-//! made to suit the number of threads without changing a bit.
+//! An element's sum is taken in one order, whatever tile and part it falls in, so parts may be made
+//! to suit the number of threads without changing a bit.
 
+use super::dot::DotPart;
 use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
+use super::plan::Way;
 use super::{Epilogue, Product, multiply_adds};
-use crate::arch::Token;
+use crate::arch::{Kernel, Simd, Token};
 use crate::float::Float;
 use crate::par::Par;
 use crate::view::MatRef;
 
-/// A pointer that tasks share.
+/// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
+pub(super) fn run<T: Float>(product: Product<'_, T>, token: Token, par: Par) {
+    let work = multiply_adds(product.a.rows(), product.a.cols(), product.b.cols());
+    let job = Job::new(product);
+    let way = job.best_way(token.run::<T, _>(Lanes));
+    let job = if way == Way::Rows { job.turned() } else { job };
+    let (part_rows, part_cols) = job.parts(way, par.parts(work));
+    let across = job.cols.div_ceil(part_cols);
+    let count = job.rows.div_ceil(part_rows) * across;
+    let shared = Shared(job);
+    let shared = &shared;
+    par.for_each_index(count, work, &move |i| {
+        let job = &shared.0;
+        let range = |i: usize, part: usize, end: usize| i * part..((i + 1) * part).min(end);
+        let rows = range(i / across, part_rows, job.rows);
+        let cols = range(i % across, part_cols, job.cols);
+        if way == Way::Dots {
+            token.run(DotPart { job, rows, cols });
+        } else {
+            token.run(Part { job, rows, cols });
+        }
+    });
+}
+
+/// A job that tasks share.
 struct Shared<T>(Job<T>);
 
-// SAFETY: tasks write disjoint parts of C, which is borrowed mutably while they run, and otherwise
-// read only.
+// SAFETY: tasks write disjoint parts of C, which is borrowed mutably while they run; A, B, biases and
+// mask are borrowed as long, and only read.
 unsafe impl<T: Sync> Sync for Shared<T> {}
+
+/// Asks for the number of elements in a vector.
+struct Lanes;
+
+impl<T: Float> Kernel<T> for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, _simd: S) -> usize {
+        S::LANES
+    }
+}
 
 fn matrix<T: Float>(view: MatRef<'_, T>) -> Matrix<T> {
     Matrix { data: view.as_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }
 }
 
-/// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
-pub(super) fn run<T: Float>(product: Product<'_, T>, token: Token, par: Par) {
-    let Product { alpha, a, b, beta, mut c, epilogue } = product;
-    let (m, n, k) = (a.rows(), b.cols(), a.cols());
-    let output = Output {
-        alpha,
-        beta,
-        c: c.as_mut_ptr(),
-        row_stride: c.row_stride(),
-        col_stride: c.col_stride(),
-        transposed: false,
-        biases: None,
-        relu: false,
-        mask: None,
-    }
-    .with(epilogue);
-    let mut job = Job { k, a: matrix(a), b: matrix(b), output };
-    let (mut rows, mut cols) = (m, n);
-    if c.row_stride() == 1 && c.col_stride() != 1 && matches!(epilogue, Epilogue::None) {
-        job = job.of_transposes();
-        (rows, cols) = (n, m);
-    }
-    let shared = Shared(job);
-    let work = multiply_adds(m, k, n);
-    let parts = par.parts(work);
-    let by_rows = rows >= cols;
-    let extent = if by_rows { rows } else { cols };
-    let part = extent.div_ceil(parts).next_multiple_of(if by_rows { 2 } else { 32 });
-    let shared = &shared;
-    par.for_each_index(extent.div_ceil(part), work, &move |i| {
-        let range = i * part..((i + 1) * part).min(extent);
-        let job = &shared.0;
-        token.run(match by_rows {
-            true => Part { job, rows: range, cols: 0..cols },
-            false => Part { job, rows: 0..rows, cols: range },
-        });
-    });
-}
-
 impl<T: Float> Job<T> {
-    /// Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ, the same product, for a column-major C without an epilogue.
-    fn of_transposes(self) -> Self {
-        let Job { k, a, b, output } = self;
-        let output =
-            Output { row_stride: output.col_stride, col_stride: output.row_stride, ..output };
-        Job { k, a: b.transposed(), b: a.transposed(), output }
+    fn new(product: Product<'_, T>) -> Self {
+        let Product { alpha, a, b, beta, mut c, epilogue } = product;
+        let output = Output {
+            alpha,
+            beta,
+            c: c.as_mut_ptr(),
+            row_stride: c.row_stride(),
+            col_stride: c.col_stride(),
+            transposed: false,
+            biases: None,
+            relu: false,
+            mask: None,
+        };
+        let (rows, cols, k) = (a.rows(), b.cols(), a.cols());
+        let job = Job { rows, cols, k, a: matrix(a), b: matrix(b), output: output.with(epilogue) };
+        let by_columns = c.row_stride() == 1 && c.col_stride() != 1;
+        if by_columns && matches!(epilogue, Epilogue::None) {
+            // A column-major C is a row-major Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ.
+            let (row_stride, col_stride) = (output.col_stride, output.row_stride);
+            return Job { output: Output { row_stride, col_stride, ..output }, ..job.exchanged() };
+        }
+        job
+    }
+
+    /// Bᵀ·Aᵀ, with the output as it was.
+    fn exchanged(self) -> Self {
+        let Job { rows, cols, a, b, .. } = self;
+        Job { rows: cols, cols: rows, a: b.transposed(), b: a.transposed(), ..self }
+    }
+
+    /// The same product with C's rows in the lanes.
+    pub(super) fn turned(self) -> Self {
+        let turned = self.exchanged();
+        Job { output: Output { transposed: true, ..turned.output }, ..turned }
     }
 }

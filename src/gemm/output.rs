@@ -94,8 +94,8 @@ impl<T: Float> Output<T> {
     }
 }
 
-/// The most elements of a tile's buffer: 14 rows of two vectors, padded to whole transposed blocks.
-const BUFFER: usize = 16 * 32;
+/// The most elements of a tile's buffer: 128 columns, with rows padded to whole transposed blocks.
+const BUFFER: usize = 16 * 128;
 
 /// A buffer for a tile, aligned to a cache line.
 #[repr(C, align(64))]
@@ -127,7 +127,7 @@ impl<T: Float> Kernel<T> for WriteTile<'_, T> {
         let WriteTile { tile, stride, rows, cols, row, col, output } = self;
         // SAFETY: who made this vouches for the tile, and for C, biases and mask at its place.
         // Vectors of the transposed tile end within its buffer: `padded` is at most 16 where LANES
-        // is 16 or 8, and no tile has more than 32 columns.
+        // is 16 or 8, and no tile has more than 128 columns.
         unsafe {
             if !output.transposed {
                 for r in 0..rows {

@@ -112,28 +112,57 @@ pub(super) unsafe fn pack_b<T: Float, S: Simd<T>>(
     width: usize,
     to: *mut T,
 ) {
-    for j in (0..width).step_by(S::LANES) {
-        let lanes = S::LANES.min(cols.saturating_sub(j));
-        // SAFETY: the caller vouches for the elements of B and for the panel.
-        unsafe {
-            if b.row_stride == 1 {
+    // SAFETY: the caller vouches for the elements of B and for the panel.
+    unsafe {
+        if b.row_stride == 1 {
+            for j in (0..width).step_by(S::LANES) {
+                let lanes = S::LANES.min(cols.saturating_sub(j));
                 for p in (0..k).step_by(S::LANES) {
                     let to = to.add(p * width + j);
                     let steps = S::LANES.min(k - p);
                     simd.transpose_ptr(b.at(p, j), b.col_stride, lanes, steps, to, width);
                 }
-            } else if b.col_stride == 1 {
-                for p in 0..k {
-                    let x = simd.load_first_ptr(b.at(p, j), lanes);
-                    simd.store_ptr(x, to.add(p * width + j));
+            }
+        } else if b.col_stride == 1 {
+            copy_rows(simd, b, k, cols, width, to);
+        } else {
+            for p in 0..k {
+                for j in 0..width {
+                    let x = if j < cols { *b.at(p, j) } else { T::ZERO };
+                    to.add(p * width + j).write(x);
                 }
-            } else {
-                for p in 0..k {
-                    for lane in 0..S::LANES {
-                        let x = if lane < lanes { *b.at(p, j + lane) } else { T::ZERO };
-                        to.add(p * width + j + lane).write(x);
-                    }
-                }
+            }
+        }
+    }
+}
+
+/// How many rows ahead to fetch: they may lie in a page each, where the processor does not.
+const ROWS_AHEAD: usize = 8;
+
+/// Packs a panel of B from rows.
+///
+/// # Safety
+/// As [`pack_b`].
+#[inline(always)]
+unsafe fn copy_rows<T: Float, S: Simd<T>>(
+    simd: S,
+    b: Matrix<T>,
+    k: usize,
+    cols: usize,
+    width: usize,
+    to: *mut T,
+) {
+    for p in 0..k {
+        for j in (0..width).step_by(S::LANES) {
+            simd.prefetch(b.at(p + ROWS_AHEAD, j));
+            // SAFETY: the caller vouches for the elements of B and for the panel.
+            unsafe {
+                let x = if j + S::LANES <= cols {
+                    simd.load_ptr(b.at(p, j))
+                } else {
+                    simd.load_first_ptr(b.at(p, j), cols.saturating_sub(j))
+                };
+                simd.store_ptr(x, to.add(p * width + j));
             }
         }
     }

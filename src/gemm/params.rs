@@ -21,6 +21,16 @@ pub(super) const fn tile_rows<T: Float, S: Simd<T>>() -> usize {
     if S::LANES * size_of::<T>() == 64 { MAX_TILE_ROWS } else { 6 }
 }
 
+/// Vectors in a row of a tile for a product of `rows` rows: with few rows, more columns, so that
+/// there are sums enough to keep the multipliers busy and B is read in long pieces.
+pub(super) const fn wide_vectors<T: Float, S: Simd<T>>(rows: usize) -> usize {
+    match (tile_rows::<T, S>(), rows) {
+        (14, 0..=2) => 8,
+        (14, 3..=6) | (_, 0..=2) => 4,
+        _ => TILE_VECTORS,
+    }
+}
+
 /// Columns of a full tile.
 pub(super) const fn tile_cols<T: Float, S: Simd<T>>() -> usize {
     TILE_VECTORS * S::LANES
@@ -43,18 +53,31 @@ pub(super) struct Blocks {
     pub(super) kc: usize,
     /// Rows of A.
     pub(super) mc: usize,
+    /// Whether A is read where it lies.
+    pub(super) a_in_place: bool,
 }
 
+/// A is read in place where it would be used by no more panels than this.
+pub(super) const IN_PLACE_PANELS: usize = 4;
+
 impl Blocks {
-    /// The blocks of a product with `m` rows and `k` steps. Blocks of k have like sizes.
-    pub(super) fn new<T: Float, S: Simd<T>>(m: usize, k: usize) -> Self {
+    /// The blocks for `part_rows` × `part_cols` of a product with `rows` rows and `k` steps. Blocks
+    /// of k have like sizes, and do not depend on the part.
+    pub(super) fn new<T: Float, S: Simd<T>>(
+        (rows, k): (usize, usize),
+        (part_rows, part_cols): (usize, usize),
+        a_lies_in_rows: bool,
+    ) -> Self {
         let caches = caches();
         let row_bytes = tile_cols::<T, S>() * size_of::<T>();
-        let most = (caches.l1 / row_bytes).clamp(64, 512);
+        let most = (caches.l1 * 3 / 2 / row_bytes).clamp(64, 512);
         let kc = k.div_ceil(k.div_ceil(most).max(1)).next_multiple_of(8).min(k.max(1));
         let mc = (caches.l2 / 2 / (kc * size_of::<T>())).clamp(64, 2048);
-        let mc = m.div_ceil(m.div_ceil(mc).max(1)).next_multiple_of(tile_rows::<T, S>());
-        Blocks { kc, mc: mc.min(m.max(1)) }
+        let mc = part_rows.div_ceil(part_rows.div_ceil(mc).max(1));
+        let mc = mc.next_multiple_of(tile_rows::<T, S>()).min(part_rows.max(1));
+        let few_panels = part_cols <= IN_PLACE_PANELS * tile_cols::<T, S>();
+        let wide = wide_vectors::<T, S>(rows) > TILE_VECTORS;
+        Blocks { kc, mc, a_in_place: a_lies_in_rows && few_panels && !wide }
     }
 }
 

@@ -1,0 +1,217 @@
+//! Products as dot products of A's rows and B's columns, both along k.
+//!
+//! The microkernel puts C's columns into the lanes of its vectors. With 10 columns, most of 16 lanes
+//! are idle; with a transposed B of many columns and an A of few rows, packing B takes as long as
+//! multiplying it. Here the lanes are steps of k, and are summed at the end, which pays where k is
+//! long and C small.
+
+use super::driver::Job;
+use super::output::{Matrix, WriteTile};
+use super::params::next_tile_rows;
+use crate::arch::{Kernel, Simd};
+use crate::float::Float;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// The most columns of a tile.
+const MOST_COLS: usize = 4;
+
+/// The most rows of a tile: 6 × 4 accumulators of the 32 registers of AVX-512, 3 × 4 of 16.
+const fn most_rows<T: Float, S: Simd<T>>() -> usize {
+    if S::LANES * size_of::<T>() == 64 { 6 } else { 3 }
+}
+
+/// Columns that are finished together.
+const BLOCK_COLS: usize = 32;
+
+/// Some rows and columns of a product whose A lies in rows. B is packed unless it lies in columns.
+pub(super) struct DotPart<'a, T> {
+    pub(super) job: &'a Job<T>,
+    pub(super) rows: Range<usize>,
+    pub(super) cols: Range<usize>,
+}
+
+impl<T: Float> Kernel<T> for DotPart<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let packs_b = self.job.b.row_stride != 1;
+        let len = if packs_b { BLOCK_COLS * padded::<T, S>(self.job.k) } else { 0 };
+        T::with_scratch(len, |packed_b| simd.call(Loops { part: self, packed_b }));
+    }
+}
+
+/// A column of packed B, in whole vectors.
+fn padded<T: Float, S: Simd<T>>(k: usize) -> usize {
+    k.next_multiple_of(S::LANES)
+}
+
+/// A part with its buffer.
+struct Loops<'a, 'b, T> {
+    part: DotPart<'a, T>,
+    packed_b: &'b mut [T],
+}
+
+impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let DotPart { job, rows, cols } = &self.part;
+        for col in cols.clone().step_by(BLOCK_COLS) {
+            let width = BLOCK_COLS.min(cols.end - col);
+            let mut b = Matrix { data: job.b.at(0, col), ..job.b };
+            if b.row_stride != 1 {
+                let to = self.packed_b.as_mut_ptr();
+                // SAFETY: the columns lie in B, and the buffer has room for as many.
+                unsafe { pack_cols(simd, b, job.k, width, to) };
+                b = Matrix { data: to, row_stride: 1, col_stride: padded::<T, S>(job.k) };
+            }
+            let mut row = rows.start;
+            while row < rows.end {
+                let height = next_tile_rows(rows.end - row, most_rows::<T, S>());
+                let a = Matrix { data: job.a.at(row, 0), ..job.a };
+                // SAFETY: who made the part vouches for its operands and its place in C.
+                unsafe { block(simd, job, a, b, (row, col), (height, width)) };
+                row += height;
+            }
+        }
+    }
+}
+
+/// Packs columns of B, each in whole vectors.
+///
+/// # Safety
+/// `b` is valid for reads of `k` × `cols` elements, `to` for writes of `cols` padded columns.
+#[inline(always)]
+unsafe fn pack_cols<T: Float, S: Simd<T>>(
+    simd: S,
+    b: Matrix<T>,
+    k: usize,
+    cols: usize,
+    to: *mut T,
+) {
+    let padded = padded::<T, S>(k);
+    for j in (0..cols).step_by(S::LANES) {
+        for p in (0..k).step_by(S::LANES) {
+            let (steps, lanes) = (S::LANES.min(k - p), S::LANES.min(cols - j));
+            // SAFETY: the caller vouches for the elements of B and for the padded columns.
+            unsafe {
+                if b.col_stride == 1 {
+                    let to = to.add(j * padded + p);
+                    simd.transpose_ptr(b.at(p, j), b.row_stride, steps, lanes, to, padded);
+                } else {
+                    for (j, p) in (j..j + lanes).flat_map(|j| (p..p + steps).map(move |p| (j, p))) {
+                        to.add(j * padded + p).write(*b.at(p, j));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Computes the block of C at `place`, at most a tile's rows and `BLOCK_COLS` columns.
+///
+/// # Safety
+/// The rows lie in A and along k, the columns in B and along k; the block lies in C, biases and
+/// mask, and is accessed by nobody else.
+#[inline(always)]
+unsafe fn block<T: Float, S: Simd<T>>(
+    simd: S,
+    job: &Job<T>,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    (row, col): (usize, usize),
+    (rows, cols): (usize, usize),
+) {
+    let mut buffer = MaybeUninit::<[T; 6 * BLOCK_COLS]>::uninit();
+    let tile = buffer.as_mut_ptr().cast::<T>();
+    let mut j = 0;
+    while j < cols {
+        let width = next_tile_rows(cols - j, MOST_COLS);
+        let to = tile.wrapping_add(j);
+        let args = Dots { k: job.k, a, b: Matrix { data: b.at(0, j), ..b }, to };
+        // SAFETY: the caller vouches for the operands; the tile lies in the buffer.
+        unsafe { dots(simd, rows, width, args) };
+        j += width;
+    }
+    let output = &job.output;
+    simd.call(WriteTile { tile, stride: BLOCK_COLS, rows, cols, row, col, output });
+}
+
+/// A tile of dot products: rows from `a` on by columns from `b` on, to rows of `BLOCK_COLS`.
+#[derive(Clone, Copy)]
+struct Dots<T> {
+    k: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    to: *mut T,
+}
+
+/// # Safety
+/// The operands have `rows` rows and `cols` columns of k adjacent elements each, and `to` has room
+/// for the tile.
+#[inline(always)]
+unsafe fn dots<T: Float, S: Simd<T>>(simd: S, rows: usize, cols: usize, args: Dots<T>) {
+    macro_rules! call {
+        ($(($rows:literal, $cols:literal))*) => {
+            match (rows, cols) {
+                $(($rows, $cols) if const { $rows <= most_rows::<T, S>() } => {
+                    simd.call(DotKernel::<T, $rows, $cols>(args))
+                })*
+                _ => unreachable!("there is no tile of {rows} × {cols} dot products"),
+            }
+        };
+    }
+    call!((1, 1)(1, 2)(1, 3)(1, 4)(2, 1)(2, 2)(2, 3)(2, 4)(3, 1)(3, 2)(3, 3)(3, 4)(4, 1)(4, 2)(
+        4, 3
+    )(4, 4)(5, 1)(5, 2)(5, 3)(5, 4)(6, 1)(6, 2)(6, 3)(6, 4))
+}
+
+struct DotKernel<T, const ROWS: usize, const COLS: usize>(Dots<T>);
+
+impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, ROWS, COLS> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let Dots { k, a, b, to } = self.0;
+        let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
+        let whole = k / S::LANES * S::LANES;
+        let mut sums = MaybeUninit::<[[T; COLS]; ROWS]>::uninit();
+        // SAFETY: `dots` is the only one to make this, and its caller vouches for ROWS rows, COLS
+        // columns and the tile. The accumulators and the sums are as many.
+        unsafe {
+            for p in (0..whole).step_by(S::LANES) {
+                let mut y = [simd.splat(T::ZERO); COLS];
+                for j in 0..COLS {
+                    y[j] = simd.load_ptr(b.at(p, j));
+                }
+                for i in 0..ROWS {
+                    let x = simd.load_ptr(a.at(i, p));
+                    for j in 0..COLS {
+                        acc[i][j] = simd.mul_add(x, y[j], acc[i][j]);
+                    }
+                }
+            }
+            if whole < k {
+                for i in 0..ROWS {
+                    let x = simd.load_first_ptr(a.at(i, whole), k - whole);
+                    for j in 0..COLS {
+                        let y = simd.load_first_ptr(b.at(whole, j), k - whole);
+                        acc[i][j] = simd.mul_add(x, y, acc[i][j]);
+                    }
+                }
+            }
+            let each = acc;
+            simd.sums_ptr(each.as_ptr().cast(), ROWS * COLS, sums.as_mut_ptr().cast());
+            for i in 0..ROWS {
+                for j in 0..COLS {
+                    to.add(i * BLOCK_COLS + j).write((*sums.as_ptr())[i][j]);
+                }
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ pub mod datasets;
 pub mod error;
 pub mod float;
 pub mod gemm;
+pub mod gradcheck;
 mod init;
 pub mod isa;
 pub mod optimizer;

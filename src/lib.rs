@@ -38,6 +38,7 @@ pub mod dense_cross_entropy;
 mod error;
 mod float;
 pub mod gemm;
+pub mod gradcheck;
 mod init;
 pub mod isa;
 mod loss;

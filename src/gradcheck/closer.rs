@@ -1,0 +1,208 @@
+//! A closer look at an element whose numerical and analytical slopes disagree: is the gradient
+//! wrong, or does the function have a kink within δ, so that the difference is not its slope?
+//!
+//! Close to the point, a smooth function has one slope, and a function on a kink has two, one to
+//! the left and one to the right. Each is measured at three distances h, 2h and 4h and extrapolated
+//! to 0 (Richardson), so that curvature does not look like a kink, and again at 2h, 4h and 8h: where
+//! the two disagree, something else lies within 8h on that side, and the other side decides.
+//!
+//! How close one may look is limited by rounding within the function. Its size is measured too, by
+//! Hamming's difference table (Moré and Wild, *Estimating Computational Noise*, 2011). Where it
+//! would drown the disagreement, or no slope emerges, the verdict is that the gradient is wrong.
+
+use super::{Along, CheckOptions, Difference};
+
+/// An element under scrutiny.
+pub(super) struct Suspect {
+    pub(super) index: usize,
+    pub(super) analytical: f64,
+    numerical: f64,
+    delta: f64,
+    tolerance: f64,
+}
+
+/// What an element turned out to be, with its numerical value.
+pub(super) enum Verdict {
+    Right(f64),
+    Kink,
+    Wrong(f64),
+}
+
+impl Suspect {
+    pub(super) fn new(
+        index: usize,
+        analytical: f64,
+        numerical: f64,
+        options: &CheckOptions,
+    ) -> Self {
+        let tolerance = options.atol + options.rtol * analytical.abs().max(numerical.abs());
+        Suspect { index, analytical, numerical, delta: options.difference.delta(), tolerance }
+    }
+
+    /// Whether the two values agree; never where one is NaN or infinite.
+    pub(super) fn agrees(&self) -> bool {
+        self.is_finite() && (self.analytical - self.numerical).abs() <= self.tolerance
+    }
+
+    /// How far the analytical value is off a numerical one, in tolerances.
+    pub(super) fn excess(&self, numerical: f64) -> f64 {
+        let error = (self.analytical - numerical).abs();
+        if !self.is_finite() {
+            f64::INFINITY
+        } else if error == 0.0 {
+            0.0
+        } else {
+            error / self.tolerance
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.analytical.is_finite() && self.numerical.is_finite()
+    }
+
+    pub(super) fn look_closer<F: FnMut(&[f64]) -> f64>(
+        &self,
+        along: &mut Along<'_, f64, F>,
+    ) -> Verdict {
+        self.slope_or_kink(along).unwrap_or(Verdict::Wrong(self.numerical))
+    }
+
+    /// `None` if the analytical value is wrong, or cannot be told from a wrong one.
+    fn slope_or_kink<F: FnMut(&[f64]) -> f64>(
+        &self,
+        along: &mut Along<'_, f64, F>,
+    ) -> Option<Verdict> {
+        if !self.is_finite() {
+            return None;
+        }
+        let noise = noise(along, self.index, self.delta / 16.0);
+        if let Some(slope) = self.curved(along, noise)
+            && self.is_between(slope, slope, 0.0)
+        {
+            return Some(Verdict::Right(slope));
+        }
+        let wanted = 64.0 * noise / self.tolerance;
+        let h = wanted.clamp(self.delta / 1024.0, self.delta / 8.0);
+        // Four standard deviations of the slopes' errors; a quarter of the tolerance, if `h` is as
+        // large as that takes.
+        let uncertainty = 16.0 * noise / h;
+        let disagreement = (self.analytical - self.numerical).abs();
+        if wanted > h && uncertainty > disagreement / 16.0 {
+            return None;
+        }
+        match self.close_up(along, h, uncertainty)? {
+            Verdict::Right(_) if wanted > h => None,
+            verdict => Some(verdict),
+        }
+    }
+
+    /// The verdict on the slopes to the left and to the right, seen from `h`.
+    fn close_up<F: FnMut(&[f64]) -> f64>(
+        &self,
+        along: &mut Along<'_, f64, F>,
+        h: f64,
+        uncertainty: f64,
+    ) -> Option<Verdict> {
+        let settled = self.tolerance / 4.0 + uncertainty;
+        let sides = [-h, h].map(|h| side(along, self.index, h, settled));
+        let [Some(left), Some(right)] = sides else {
+            let slope = sides[0].or(sides[1])?;
+            return self.is_between(slope, slope, uncertainty).then_some(Verdict::Kink);
+        };
+        if (left - right).abs() > self.tolerance + 2.0 * uncertainty {
+            return self.is_between(left, right, uncertainty).then_some(Verdict::Kink);
+        }
+        let slope = left.midpoint(right);
+        if self.kink_within_delta(along, slope) {
+            return self.is_between(slope, slope, uncertainty).then_some(Verdict::Kink);
+        }
+        self.is_between(slope, slope, 0.0).then_some(Verdict::Right(slope))
+    }
+
+    /// Whether the analytical value lies between two slopes that are this uncertain. Half of the
+    /// tolerance is left to the slopes' errors, so that no value passes that is off by all of it.
+    fn is_between(&self, one: f64, other: f64, uncertainty: f64) -> bool {
+        let slack = self.tolerance / 2.0 + uncertainty;
+        one.min(other) - slack <= self.analytical && self.analytical <= one.max(other) + slack
+    }
+
+    /// Whether one of the slopes to x − δ and x + δ is much further off the slope at x than the
+    /// other, as where a kink lies on that side; curvature takes both off alike.
+    fn kink_within_delta<F: FnMut(&[f64]) -> f64>(
+        &self,
+        along: &mut Along<'_, f64, F>,
+        slope: f64,
+    ) -> bool {
+        let [left, right] = [-self.delta, self.delta]
+            .map(|delta| (along.slope(self.index, Difference::Forward { delta }) - slope).abs());
+        left.min(right) < left.max(right) / 4.0
+    }
+
+    /// The slope of a function with no kink within δ, from central differences at δ and two smaller
+    /// distances, if they converge: less noisy than what is measured closer.
+    fn curved<F: FnMut(&[f64]) -> f64>(
+        &self,
+        along: &mut Along<'_, f64, F>,
+        noise: f64,
+    ) -> Option<f64> {
+        let [quarter, half, whole] = [0.25, 0.5, 1.0]
+            .map(|part| along.slope(self.index, Difference::Central { delta: part * self.delta }));
+        let fine = (4.0 * quarter - half) / 3.0;
+        let coarse = (4.0 * half - whole) / 3.0;
+        // Five standard deviations of the finer slope's error.
+        let uncertainty = 20.0 * noise / self.delta;
+        let converged =
+            (fine - coarse).abs() <= self.tolerance / 4.0 && uncertainty <= self.tolerance / 2.0;
+        converged.then_some(fine)
+    }
+}
+
+/// The slope on the side of `h`'s sign, extrapolated from distances h, 2h and 4h to 0, so that the
+/// function's second and third derivative do not matter. `None` unless it is within `settled` of
+/// what distances 2h, 4h and 8h give.
+///
+/// Noise of σ in each value of the function makes an error with a standard deviation of 3.4 σ/h.
+fn side<F: FnMut(&[f64]) -> f64>(
+    along: &mut Along<'_, f64, F>,
+    i: usize,
+    h: f64,
+    settled: f64,
+) -> Option<f64> {
+    let [one, two, four, eight] =
+        [h, 2.0 * h, 4.0 * h, 8.0 * h].map(|delta| along.slope(i, Difference::Forward { delta }));
+    let near = (8.0 * one - 6.0 * two + four) / 3.0;
+    let others = [2.0 * one - two, (8.0 * two - 6.0 * four + eight) / 3.0];
+    others.iter().all(|other| (near - other).abs() <= settled).then_some(near)
+}
+
+/// The standard deviation of the rounding errors in the function's values within `reach`, as sixth
+/// divided differences show them: those of the function itself vanish with the sixth power of the
+/// reach. A kink on one side would look like noise, so the quieter side counts.
+fn noise<F: FnMut(&[f64]) -> f64>(along: &mut Along<'_, f64, F>, i: usize, reach: f64) -> f64 {
+    let mut side = |reach: f64| {
+        let points = NODES.map(|node| along.point[i] + node * reach);
+        let values = points.map(|x| along.at(i, x));
+        let largest = values.iter().fold(0.0, |largest, value| value.abs().max(largest));
+        // At least what rounding the result itself amounts to.
+        let least = f64::EPSILON / 2.0 * largest;
+        let windows = points.windows(7).zip(values.windows(7));
+        windows.map(|(points, values)| noise_in(points, values)).fold(least, f64::max)
+    };
+    side(reach).min(side(-reach))
+}
+
+/// At irregular distances, as rounding errors at regular ones may be regular.
+const NODES: [f64; 12] = [0.06, 0.17, 0.21, 0.32, 0.39, 0.47, 0.56, 0.61, 0.72, 0.82, 0.89, 1.0];
+
+/// The divided difference of some values, which would be about 0, over what it amounts to for values
+/// with independent errors of variance 1.
+fn noise_in(points: &[f64], values: &[f64]) -> f64 {
+    let (mut difference, mut variance) = (0.0, 0.0);
+    for (i, (x, value)) in points.iter().zip(values).enumerate() {
+        let others = points.iter().enumerate().filter(|&(j, _)| j != i);
+        let weight = 1.0 / others.map(|(_, other)| x - other).product::<f64>();
+        difference += weight * value;
+        variance += weight * weight;
+    }
+    difference.abs() / variance.sqrt()
+}

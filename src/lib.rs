@@ -67,3 +67,7 @@ pub use par::Par;
 pub use rng::Rng;
 pub use targets::{Labels, Targets};
 pub use view::{MatMut, MatRef};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -219,12 +219,15 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
     let (alpha, zero) = (simd.splat(alpha), simd.splat(T::ZERO));
     let c = tile.output.at(tile.row, tile.col);
     let len = tile.cols;
-    // SAFETY (of the two): as for the calls of this function, where they are used.
-    let load = |from: *const T| unsafe {
-        if VECTORS == 1 { simd.load_first_ptr(from, len) } else { simd.load_ptr(from) }
+    let load = |from: *const T| {
+        // SAFETY: below, `from` is where a vector of C, biases or mask begins, or its `len` elements.
+        unsafe { if VECTORS == 1 { simd.load_first_ptr(from, len) } else { simd.load_ptr(from) } }
     };
-    let store = |x: S::V, to: *mut T| unsafe {
-        if VECTORS == 1 { simd.store_first_ptr(x, to, len) } else { simd.store_ptr(x, to) }
+    let store = |x: S::V, to: *mut T| {
+        // SAFETY: as for `load`, in C.
+        unsafe {
+            if VECTORS == 1 { simd.store_first_ptr(x, to, len) } else { simd.store_ptr(x, to) }
+        }
     };
     // SAFETY: the caller vouches for the tile's elements in C, biases and mask.
     unsafe {

@@ -26,8 +26,8 @@ pub(super) const fn tile_rows<T: Float, S: Simd<T>>() -> usize {
 /// there are sums enough to keep the multipliers busy and B is read in long pieces.
 pub(super) const fn wide_vectors<T: Float, S: Simd<T>>(rows: usize) -> usize {
     match (tile_rows::<T, S>(), rows) {
-        (14, 0..=2) => 8,
-        (14, 3..=6) | (_, 0..=2) => 4,
+        (14, 0..=2) | (_, 0..=1) => 8,
+        (14, 3..=6) | (_, 2) => 4,
         _ => TILE_VECTORS,
     }
 }

@@ -38,6 +38,7 @@ impl Par {
 
     /// How many equal parts to make of `work` elementary operations that each cost something to
     /// begin: no more than there are threads.
+    #[cfg(any(target_arch = "x86_64", test))]
     pub(crate) fn parts(self, work: usize) -> usize {
         match self {
             Par::Seq => 1,

@@ -10,6 +10,7 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+#[cfg(any(target_arch = "x86_64", test))]
 pub(crate) mod caches;
 pub mod scalar;
 #[cfg(test)]

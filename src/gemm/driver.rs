@@ -38,7 +38,7 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
     fn run<S: Simd<T>>(self, simd: S) {
         let Part { job, rows, cols } = &self;
         let part = (rows.len(), cols.len());
-        let blocks = Blocks::new::<T, S>((job.rows, job.k), part, job.a.col_stride == 1);
+        let blocks = Blocks::new::<T, S>((job.rows, job.k), part, job.a);
         let packed_b = blocks.kc * tile_cols::<T, S>();
         let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
         let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };
@@ -85,12 +85,12 @@ unsafe fn loops<T: Float, S: Simd<T>>(
         for p in (0..job.k).step_by(blocks.kc) {
             let k = blocks.kc.min(job.k - p);
             let output = job.output.of_block(p == 0, p + k == job.k);
-            let mut a = Matrix { data: job.a.at(row, p), ..job.a };
-            if !blocks.a_in_place {
+            let a = Matrix { data: job.a.at(row, p), ..job.a };
+            let a = match blocks.a_in_place {
+                true => Rows::in_place(a),
                 // SAFETY: the block lies in A; the buffer has room for it.
-                unsafe { pack_a(simd, a, block_rows, k, tile_rows::<T, S>(), packed_a) };
-                a = Matrix { data: packed_a, row_stride: k, col_stride: 0 };
-            }
+                false => unsafe { Rows::packed(simd, a, block_rows, k, packed_a) },
+            };
             // Loop 2: panels of B's columns, kept in L1.
             let mut col = cols.start;
             while col < cols.end {
@@ -99,11 +99,42 @@ unsafe fn loops<T: Float, S: Simd<T>>(
                 // SAFETY: the panel lies in B and its tiles in C; the buffers have room.
                 unsafe {
                     let panel = Panel::new(simd, b, k, left, job.rows, packed_b);
-                    panel.multiply(simd, a, blocks.a_in_place, block_rows, (row, col), &output);
+                    panel.multiply(simd, a, block_rows, (row, col), &output);
                     col += panel.cols;
                 }
             }
         }
+    }
+}
+
+/// The rows of a block of A, as the microkernel reads them.
+#[derive(Clone, Copy)]
+struct Rows<T> {
+    data: *const T,
+    lies: Lies,
+    /// The microkernel's `a_stride`; packed, it is a tile's rows.
+    stride: Option<usize>,
+    /// From a tile's first row to the next one's, for each row.
+    row_distance: usize,
+}
+
+impl<T: Float> Rows<T> {
+    /// Where they lie: one of A's strides is 1.
+    fn in_place(a: Matrix<T>) -> Self {
+        let (lies, stride) = match a.col_stride {
+            1 => (Lies::InRows, a.row_stride),
+            step => (Lies::InSteps, step),
+        };
+        Rows { data: a.data, lies, stride: Some(stride), row_distance: a.row_stride }
+    }
+
+    /// # Safety
+    /// As [`pack_a`].
+    #[inline(always)]
+    unsafe fn packed<S: Simd<T>>(simd: S, a: Matrix<T>, rows: usize, k: usize, to: *mut T) -> Self {
+        // SAFETY: the caller vouches for it.
+        unsafe { pack_a(simd, a, rows, k, to) };
+        Rows { data: to, lies: Lies::InSteps, stride: None, row_distance: k }
     }
 }
 
@@ -167,8 +198,7 @@ impl<T: Float> Panel<T> {
     unsafe fn multiply<S: Simd<T>>(
         mut self,
         simd: S,
-        a: Matrix<T>,
-        a_in_place: bool,
+        a: Rows<T>,
         rows: usize,
         (row, col): (usize, usize),
         output: &Output<T>,
@@ -179,16 +209,16 @@ impl<T: Float> Panel<T> {
             let shape = Shape {
                 rows: height,
                 vectors: self.vectors,
-                a: if a_in_place { Lies::InRows } else { Lies::InSteps },
+                a: a.lies,
                 keeps_b: self.vectors == TILE_VECTORS
+                    && a.lies == Lies::InSteps
                     && self.data != self.buffer
-                    && !a_in_place
                     && i + height < rows,
             };
             let tile = Tile {
                 k: self.k,
-                a: a.at(i, 0),
-                a_stride: if a_in_place { a.row_stride } else { height },
+                a: a.data.wrapping_add(i * a.row_distance),
+                a_stride: a.stride.unwrap_or(height),
                 b: self.data,
                 b_stride: self.stride,
                 keep: self.buffer,

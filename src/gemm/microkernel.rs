@@ -128,7 +128,7 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KE
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
             let acc = multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B>(simd, self.0);
-            if self.0.output.is_direct() && self.0.cols == VECTORS * S::LANES {
+            if self.0.output.is_direct() && (VECTORS == 1 || self.0.cols == VECTORS * S::LANES) {
                 write_in_registers(simd, self.0, acc);
             } else {
                 write_through_buffer(simd, self.0, acc);
@@ -206,7 +206,8 @@ unsafe fn multiply<
 /// Finishes a whole tile without leaving the registers.
 ///
 /// # Safety
-/// As [`run`]; the tile's rows are whole vectors of C's rows and, if there is one, the mask's.
+/// As [`run`]; the tile's rows are vectors of C's rows and, if there is one, the mask's: whole ones,
+/// if there is more than one.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
 unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
@@ -217,12 +218,23 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
     let Output { alpha, beta, biases, relu, mask, row_stride, .. } = *tile.output;
     let (alpha, zero) = (simd.splat(alpha), simd.splat(T::ZERO));
     let c = tile.output.at(tile.row, tile.col);
+    let len = tile.cols;
+    let load = |from: *const T| {
+        // SAFETY: below, `from` is where a vector of C, biases or mask begins, or its `len` elements.
+        unsafe { if VECTORS == 1 { simd.load_first_ptr(from, len) } else { simd.load_ptr(from) } }
+    };
+    let store = |x: S::V, to: *mut T| {
+        // SAFETY: as for `load`, in C.
+        unsafe {
+            if VECTORS == 1 { simd.store_first_ptr(x, to, len) } else { simd.store_ptr(x, to) }
+        }
+    };
     // SAFETY: the caller vouches for the tile's elements in C, biases and mask.
     unsafe {
         let mut base = [zero; VECTORS];
         if let Some(biases) = biases {
             for j in 0..VECTORS {
-                base[j] = simd.load_ptr(biases.add(tile.col + j * S::LANES));
+                base[j] = load(biases.add(tile.col + j * S::LANES));
             }
         }
         if beta == T::ZERO {
@@ -235,7 +247,7 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
             let beta = simd.splat(beta);
             for i in 0..ROWS {
                 for j in 0..VECTORS {
-                    let old = simd.load_ptr(c.add(i * row_stride + j * S::LANES));
+                    let old = load(c.add(i * row_stride + j * S::LANES));
                     acc[i][j] = simd.mul_add(alpha, acc[i][j], simd.mul_add(beta, old, base[j]));
                 }
             }
@@ -250,14 +262,14 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
         if let Some(mask) = mask {
             for i in 0..ROWS {
                 for j in 0..VECTORS {
-                    let x = simd.load_ptr(mask.at(tile.row + i, tile.col + j * S::LANES));
+                    let x = load(mask.at(tile.row + i, tile.col + j * S::LANES));
                     acc[i][j] = simd.where_positive(x, acc[i][j]);
                 }
             }
         }
         for i in 0..ROWS {
             for j in 0..VECTORS {
-                simd.store_ptr(acc[i][j], c.add(i * row_stride + j * S::LANES));
+                store(acc[i][j], c.add(i * row_stride + j * S::LANES));
             }
         }
     }

@@ -3,14 +3,22 @@
 //! `A` is m × k, `B` is k × n, `C` is m × n; each may have any strides, so a transposed operand is
 //! a view's [`t()`](crate::MatRef::t).
 
+#[cfg(any(target_arch = "x86_64", test))]
 mod dot;
+#[cfg(any(target_arch = "x86_64", test))]
 mod driver;
 mod epilogue;
+#[cfg(any(target_arch = "x86_64", test))]
 mod microkernel;
+#[cfg(any(target_arch = "x86_64", test))]
 mod native;
+#[cfg(any(target_arch = "x86_64", test))]
 mod output;
+#[cfg(any(target_arch = "x86_64", test))]
 mod pack;
+#[cfg(any(target_arch = "x86_64", test))]
 mod params;
+#[cfg(any(target_arch = "x86_64", test))]
 mod plan;
 mod portable;
 mod product;

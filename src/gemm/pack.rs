@@ -5,17 +5,17 @@
 //! direction is transposed in registers, a block of vectors at a time.
 
 use super::output::Matrix;
-use super::params::next_tile_rows;
+use super::params::{next_tile_rows, tile_rows};
 use crate::arch::Simd;
 use crate::float::Float;
 
-/// Elements that packing `m` × `k` of A takes. Vectors are stored whole, over the elements that are
-/// packed next, so the last one reaches beyond the block.
+/// Elements that packing `m` × `k` of A takes. Vectors are stored whole, over elements that are
+/// packed after them, so the last one reaches beyond the block.
 pub(super) const fn packed_a_len<T: Float, S: Simd<T>>(m: usize, k: usize) -> usize {
     m * k + S::LANES
 }
 
-/// Packs `m` × `k` elements of A into panels of at most `tile_rows` rows.
+/// Packs `m` × `k` elements of A into panels of a tile's rows each.
 ///
 /// # Safety
 /// `a` is valid for reads of the elements, `to` for writes of [`packed_a_len`] elements.
@@ -25,75 +25,53 @@ pub(super) unsafe fn pack_a<T: Float, S: Simd<T>>(
     a: Matrix<T>,
     m: usize,
     k: usize,
-    tile_rows: usize,
     to: *mut T,
 ) {
     let mut row = 0;
     while row < m {
-        let rows = next_tile_rows(m - row, tile_rows);
-        let panel = Matrix { data: a.at(row, 0), ..a };
-        // SAFETY: the caller vouches for all of A's block and for the packed panels.
-        unsafe {
-            let to = to.add(row * k);
-            if a.col_stride == 1 {
-                pack_rows(simd, panel, rows, k, to);
-            } else if a.row_stride == 1 {
-                pack_cols(simd, panel, rows, k, to);
-            } else {
-                for p in 0..k {
-                    for i in 0..rows {
-                        to.add(p * rows + i).write(*panel.at(i, p));
-                    }
-                }
+        let rows = next_tile_rows(m - row, tile_rows::<T, S>());
+        // The vectors of a panel's last rows reach over the first rows of the next step, which
+        // are therefore written later.
+        for i in (0..rows).step_by(S::LANES).rev() {
+            let part = Matrix { data: a.at(row + i, 0), ..a };
+            // SAFETY: the caller vouches for A's block and for the packed panels.
+            unsafe {
+                pack_lanes(simd, part, S::LANES.min(rows - i), k, to.add(row * k + i), rows);
             }
         }
         row += rows;
     }
 }
 
-/// Packs one panel of A from rows that lie along k.
+/// Packs at most `LANES` rows of A, steps of k `step` apart.
 ///
 /// # Safety
-/// As [`pack_a`].
+/// `a` is valid for reads of `rows` × `k` elements, `to` for writes of `k` vectors.
 #[inline(always)]
-unsafe fn pack_rows<T: Float, S: Simd<T>>(
+unsafe fn pack_lanes<T: Float, S: Simd<T>>(
     simd: S,
     a: Matrix<T>,
     rows: usize,
     k: usize,
     to: *mut T,
+    step: usize,
 ) {
-    // Vectors reach over the next step's first rows, so the first rows are written last.
-    for i in (0..rows).step_by(S::LANES).rev() {
-        for p in (0..k).step_by(S::LANES) {
-            let (height, width) = (S::LANES.min(rows - i), S::LANES.min(k - p));
-            // SAFETY: the block lies in A, and its vectors in the packed block.
-            unsafe {
-                let to = to.add(p * rows + i);
-                simd.transpose_ptr(a.at(i, p), a.row_stride, height, width, to, rows);
+    // SAFETY: the caller vouches for the elements and for a vector at each step.
+    unsafe {
+        if a.col_stride == 1 {
+            for p in (0..k).step_by(S::LANES) {
+                let steps = S::LANES.min(k - p);
+                simd.transpose_ptr(a.at(0, p), a.row_stride, rows, steps, to.add(p * step), step);
             }
-        }
-    }
-}
-
-/// Packs one panel of A from columns that lie along m.
-///
-/// # Safety
-/// As [`pack_a`].
-#[inline(always)]
-unsafe fn pack_cols<T: Float, S: Simd<T>>(
-    simd: S,
-    a: Matrix<T>,
-    rows: usize,
-    k: usize,
-    to: *mut T,
-) {
-    for p in 0..k {
-        for i in (0..rows).step_by(S::LANES) {
-            // SAFETY: the elements lie in A, and the vector in the packed block.
-            unsafe {
-                let x = simd.load_first_ptr(a.at(i, p), S::LANES.min(rows - i));
-                simd.store_ptr(x, to.add(p * rows + i));
+        } else if a.row_stride == 1 {
+            for p in 0..k {
+                simd.store_ptr(simd.load_first_ptr(a.at(0, p), rows), to.add(p * step));
+            }
+        } else {
+            for p in 0..k {
+                for i in 0..rows {
+                    to.add(p * step + i).write(*a.at(i, p));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 //! | KC | the steps of k between two visits to C | a KC × NR panel of B fills most of L1, where it stays while all rows of A's block pass by |
 //! | MC | rows of A packed at a time | an MC × KC block of A fills half of L2 |
 
+use super::output::Matrix;
 use crate::arch::{Simd, caches::Caches};
 use crate::float::Float;
 use std::sync::OnceLock;
@@ -25,8 +26,8 @@ pub(super) const fn tile_rows<T: Float, S: Simd<T>>() -> usize {
 /// there are sums enough to keep the multipliers busy and B is read in long pieces.
 pub(super) const fn wide_vectors<T: Float, S: Simd<T>>(rows: usize) -> usize {
     match (tile_rows::<T, S>(), rows) {
-        (14, 0..=2) => 8,
-        (14, 3..=6) | (_, 0..=2) => 4,
+        (14, 0..=2) | (_, 0..=1) => 8,
+        (14, 3..=6) | (_, 2) => 4,
         _ => TILE_VECTORS,
     }
 }
@@ -57,8 +58,17 @@ pub(super) struct Blocks {
     pub(super) a_in_place: bool,
 }
 
-/// A is read in place where it would be used by no more panels than this.
-pub(super) const IN_PLACE_PANELS: usize = 4;
+/// How many panels of B may use A where it lies before packing it pays.
+pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
+    let page = 4096;
+    match (a.row_stride, a.col_stride) {
+        // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
+        (stride, 1) if (stride * size_of::<T>()).is_multiple_of(page) => 1,
+        (_, 1) => 16,
+        (1, _) => 32,
+        _ => 0,
+    }
+}
 
 impl Blocks {
     /// The blocks for `part_rows` × `part_cols` of a product with `rows` rows and `k` steps. Blocks
@@ -66,7 +76,7 @@ impl Blocks {
     pub(super) fn new<T: Float, S: Simd<T>>(
         (rows, k): (usize, usize),
         (part_rows, part_cols): (usize, usize),
-        a_lies_in_rows: bool,
+        a: Matrix<T>,
     ) -> Self {
         let caches = caches();
         let row_bytes = tile_cols::<T, S>() * size_of::<T>();
@@ -75,9 +85,9 @@ impl Blocks {
         let mc = (caches.l2 / 2 / (kc * size_of::<T>())).clamp(64, 2048);
         let mc = part_rows.div_ceil(part_rows.div_ceil(mc).max(1));
         let mc = mc.next_multiple_of(tile_rows::<T, S>()).min(part_rows.max(1));
-        let few_panels = part_cols <= IN_PLACE_PANELS * tile_cols::<T, S>();
+        let few_panels = part_cols <= in_place_panels(a) * tile_cols::<T, S>();
         let wide = wide_vectors::<T, S>(rows) > TILE_VECTORS;
-        Blocks { kc, mc, a_in_place: a_lies_in_rows && few_panels && !wide }
+        Blocks { kc, mc, a_in_place: few_panels && !wide }
     }
 }
 

@@ -4,7 +4,7 @@
 //! vector operations, and the cheapest is taken; the prices depend on shapes and strides alone.
 
 use super::driver::Job;
-use super::params::{IN_PLACE_PANELS, TILE_VECTORS};
+use super::params::{TILE_VECTORS, in_place_panels};
 use crate::float::Float;
 
 /// How a product can be computed.
@@ -50,10 +50,10 @@ impl<T: Float> Job<T> {
         let (rows, cols, k) = (self.rows as f64, self.cols as f64, self.k as f64);
         let across = self.cols.div_ceil(lanes);
         let tail = (self.cols % (lanes * TILE_VECTORS)).div_ceil(lanes) as f64;
-        let few_panels = across <= IN_PLACE_PANELS * TILE_VECTORS;
+        let few_panels = across <= in_place_panels(self.a) * TILE_VECTORS;
         let (across, lanes) = (across as f64, lanes as f64);
         let pack_a = match (self.a.row_stride, self.a.col_stride) {
-            (_, 1) if few_panels => 0.0,
+            _ if few_panels => 0.0,
             (_, 1) => rows * k / lanes * TRANSPOSE,
             (1, _) => rows * k / lanes * COPY,
             _ => rows * k,

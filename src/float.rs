@@ -1,7 +1,7 @@
 //! The element types: `f32` and `f64`, behind one sealed trait.
 
 use crate::arch::{Kernel, Token};
-use crate::gemm::portable::Gemm;
+use crate::gemm::Gemm;
 use crate::scratch::Scratch;
 use crate::vector::exp::Exp;
 use crate::vector::ln::Ln;

@@ -1,5 +1,7 @@
 //! The numbers that *Neural Networks from Scratch* prints, to the digits it prints.
 
+#![allow(clippy::approx_constant, reason = "ln 2 as the book prints it")]
+
 use gradkern::{Float, LossOptions, MatMut, MatRef, Par, Targets, cross_entropy, metrics, softmax};
 
 /// Half a unit in the last of `digits` decimals, and what f32 rounds besides.

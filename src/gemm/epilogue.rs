@@ -6,7 +6,7 @@ use crate::view::MatRef;
 /// A function of the finished element, its row and its column; applied once, after the last block
 /// of k.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Epilogue<'a, T> {
+pub enum Epilogue<'a, T> {
     /// x.
     None,
     /// x + biases\[col\].

@@ -12,51 +12,18 @@ mod output;
 mod pack;
 mod params;
 mod plan;
-pub(crate) mod portable;
+mod portable;
+mod product;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use epilogue::Epilogue;
+pub(crate) use product::{Gemm, Product};
 
-use crate::arch::Token;
 use crate::error::{Result, check_length, check_shape};
 use crate::float::Float;
-use crate::isa;
 use crate::par::Par;
 use crate::view::{MatMut, MatRef};
-
-/// A product to compute and what to do with it. Shapes have been checked.
-pub(crate) struct Product<'a, T> {
-    pub(crate) alpha: T,
-    pub(crate) a: MatRef<'a, T>,
-    pub(crate) b: MatRef<'a, T>,
-    pub(crate) beta: T,
-    pub(crate) c: MatMut<'a, T>,
-    /// Applied to α·A·B + β·C as it is written.
-    pub(crate) epilogue: Epilogue<'a, T>,
-}
-
-impl<T: Float> Product<'_, T> {
-    /// Computes it.
-    pub(crate) fn run(self, par: Par) -> Result<()> {
-        let token = isa::token()?;
-        if !self.c.is_empty() {
-            self.run_with(token, par);
-        }
-        Ok(())
-    }
-
-    /// Computes it, if C has elements, with the engine for an instruction set.
-    fn run_with(self, token: Token, par: Par) {
-        let reads_operands = self.alpha != T::ZERO && self.a.cols() > 0;
-        match token {
-            Token::Scalar(_) => portable::run(self, par),
-            _ if !reads_operands => portable::run(self, par),
-            #[cfg(target_arch = "x86_64")]
-            _ => native::run(self, token, par),
-        }
-    }
-}
 
 /// C ← α·A·B + β·C.
 ///

@@ -8,67 +8,6 @@ use super::{Epilogue, Product, multiply_adds};
 use crate::float::Float;
 use crate::par::Par;
 
-/// `matrixmultiply`'s function for one element type.
-pub trait Gemm: Sized {
-    /// m, k, n, α, then pointer, row stride and column stride of A and of B, β, and those of C.
-    #[doc(hidden)]
-    #[allow(clippy::type_complexity, reason = "the signature is matrixmultiply's")]
-    const MATRIXMULTIPLY: unsafe fn(
-        usize,
-        usize,
-        usize,
-        Self,
-        *const Self,
-        isize,
-        isize,
-        *const Self,
-        isize,
-        isize,
-        Self,
-        *mut Self,
-        isize,
-        isize,
-    );
-}
-
-impl Gemm for f32 {
-    const MATRIXMULTIPLY: unsafe fn(
-        usize,
-        usize,
-        usize,
-        f32,
-        *const f32,
-        isize,
-        isize,
-        *const f32,
-        isize,
-        isize,
-        f32,
-        *mut f32,
-        isize,
-        isize,
-    ) = matrixmultiply::sgemm;
-}
-
-impl Gemm for f64 {
-    const MATRIXMULTIPLY: unsafe fn(
-        usize,
-        usize,
-        usize,
-        f64,
-        *const f64,
-        isize,
-        isize,
-        *const f64,
-        isize,
-        isize,
-        f64,
-        *mut f64,
-        isize,
-        isize,
-    ) = matrixmultiply::dgemm;
-}
-
 /// The least rows of a panel: each of them packs B anew, which takes the time of about 20 rows.
 const PANEL_ROWS: usize = 256;
 /// The least columns of a panel: each of them packs A anew.
@@ -134,7 +73,7 @@ impl<'a, T: Float> Panels<'a, T> {
             let a_row = a.as_ptr().add(offset(row * a.row_stride()));
             let b_col = b.as_ptr().add(offset(col * b.col_stride()));
             let panel = self.c.add(row * rsc + col * csc);
-            T::MATRIXMULTIPLY(
+            (T::MATRIXMULTIPLY)(
                 rows,
                 k,
                 cols,

@@ -129,9 +129,9 @@ pub fn softmax_cross_entropy(logits: &Matrix, loss: &Loss) -> (Vec<f64>, f64) {
         |ln_p: f64| loss.clip.map_or(ln_p, |epsilon| ln_p.clamp(epsilon.ln(), (-epsilon).ln_1p()));
     let ln_p = log_softmax(logits).map(clip);
     let mut losses = loss.of_samples(&ln_p);
-    for row in 0..ln_p.rows {
+    for (row, sample_loss) in losses.iter_mut().enumerate() {
         if ln_p.row(row).iter().any(|x| x.is_nan()) && !loss.is_ignored(row) {
-            losses[row] = f64::NAN;
+            *sample_loss = f64::NAN;
         }
     }
     loss.reduce(losses)

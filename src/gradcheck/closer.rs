@@ -10,7 +10,7 @@
 //! Hamming's difference table (Moré and Wild, *Estimating Computational Noise*, 2011). Where it
 //! would drown the disagreement, or no slope emerges, the verdict is that the gradient is wrong.
 
-use super::{Along, CheckOptions, Difference};
+use super::{CheckOptions, Difference, slope};
 
 /// An element under scrutiny.
 pub(super) struct Suspect {
@@ -60,23 +60,17 @@ impl Suspect {
         self.analytical.is_finite() && self.numerical.is_finite()
     }
 
-    pub(super) fn look_closer<F: FnMut(&[f64]) -> f64>(
-        &self,
-        along: &mut Along<'_, f64, F>,
-    ) -> Verdict {
-        self.slope_or_kink(along).unwrap_or(Verdict::Wrong(self.numerical))
+    pub(super) fn look_closer(&self, mut line: Line<'_>) -> Verdict {
+        self.slope_or_kink(&mut line).unwrap_or(Verdict::Wrong(self.numerical))
     }
 
     /// `None` if the analytical value is wrong, or cannot be told from a wrong one.
-    fn slope_or_kink<F: FnMut(&[f64]) -> f64>(
-        &self,
-        along: &mut Along<'_, f64, F>,
-    ) -> Option<Verdict> {
+    fn slope_or_kink(&self, line: &mut Line<'_>) -> Option<Verdict> {
         if !self.is_finite() {
             return None;
         }
-        let noise = noise(along, self.index, self.delta / 16.0);
-        if let Some(slope) = self.curved(along, noise)
+        let noise = line.noise(self.delta / 16.0);
+        if let Some(slope) = self.curved(line, noise)
             && self.is_between(slope, slope, 0.0)
         {
             return Some(Verdict::Right(slope));
@@ -90,21 +84,32 @@ impl Suspect {
         if wanted > h && uncertainty > disagreement / 16.0 {
             return None;
         }
-        match self.close_up(along, h, uncertainty)? {
+        match self.close_up(line, h, uncertainty)? {
             Verdict::Right(_) if wanted > h => None,
             verdict => Some(verdict),
         }
     }
 
+    /// The slope of a function with no kink within δ, from central differences at δ and two smaller
+    /// distances, if they converge: less noisy than what is measured closer.
+    fn curved(&self, line: &mut Line<'_>, noise: f64) -> Option<f64> {
+        let [quarter, half, whole] = [0.25, 0.5, 1.0].map(|part| {
+            let delta = part * self.delta;
+            line.slope(Difference::Central { delta })
+        });
+        let fine = (4.0 * quarter - half) / 3.0;
+        let coarse = (4.0 * half - whole) / 3.0;
+        // Five standard deviations of the finer slope's error.
+        let uncertainty = 20.0 * noise / self.delta;
+        let converged =
+            (fine - coarse).abs() <= self.tolerance / 4.0 && uncertainty <= self.tolerance / 2.0;
+        converged.then_some(fine)
+    }
+
     /// The verdict on the slopes to the left and to the right, seen from `h`.
-    fn close_up<F: FnMut(&[f64]) -> f64>(
-        &self,
-        along: &mut Along<'_, f64, F>,
-        h: f64,
-        uncertainty: f64,
-    ) -> Option<Verdict> {
+    fn close_up(&self, line: &mut Line<'_>, h: f64, uncertainty: f64) -> Option<Verdict> {
         let settled = self.tolerance / 4.0 + uncertainty;
-        let sides = [-h, h].map(|h| side(along, self.index, h, settled));
+        let sides = [-h, h].map(|h| line.side(h, settled));
         let [Some(left), Some(right)] = sides else {
             let slope = sides[0].or(sides[1])?;
             return self.is_between(slope, slope, uncertainty).then_some(Verdict::Kink);
@@ -113,7 +118,7 @@ impl Suspect {
             return self.is_between(left, right, uncertainty).then_some(Verdict::Kink);
         }
         let slope = left.midpoint(right);
-        if self.kink_within_delta(along, slope) {
+        if line.kink_within(self.delta, slope) {
             return self.is_between(slope, slope, uncertainty).then_some(Verdict::Kink);
         }
         self.is_between(slope, slope, 0.0).then_some(Verdict::Right(slope))
@@ -125,70 +130,60 @@ impl Suspect {
         let slack = self.tolerance / 2.0 + uncertainty;
         one.min(other) - slack <= self.analytical && self.analytical <= one.max(other) + slack
     }
+}
+
+/// The function along one element of its point.
+pub(super) struct Line<'a> {
+    /// The element's own value.
+    pub(super) x: f64,
+    pub(super) value: &'a mut dyn FnMut(f64) -> f64,
+}
+
+impl Line<'_> {
+    fn slope(&mut self, difference: Difference<f64>) -> f64 {
+        slope(difference.ends(self.x), self.value)
+    }
+
+    /// The slope from x to x + `h`.
+    fn slope_to(&mut self, h: f64) -> f64 {
+        self.slope(Difference::Forward { delta: h })
+    }
+
+    /// The slope on the side of `h`'s sign, extrapolated from distances h, 2h and 4h to 0, so that
+    /// the function's second and third derivative do not matter. `None` unless it is within
+    /// `settled` of what h and 2h give, and what 2h, 4h and 8h give.
+    ///
+    /// Noise of σ in each value of the function makes an error with a standard deviation of
+    /// 3.4 σ/h.
+    fn side(&mut self, h: f64, settled: f64) -> Option<f64> {
+        let [one, two, four, eight] = [1.0, 2.0, 4.0, 8.0].map(|k| self.slope_to(k * h));
+        let near = (8.0 * one - 6.0 * two + four) / 3.0;
+        let others = [2.0 * one - two, (8.0 * two - 6.0 * four + eight) / 3.0];
+        others.iter().all(|other| (near - other).abs() <= settled).then_some(near)
+    }
 
     /// Whether one of the slopes to x − δ and x + δ is much further off the slope at x than the
     /// other, as where a kink lies on that side; curvature takes both off alike.
-    fn kink_within_delta<F: FnMut(&[f64]) -> f64>(
-        &self,
-        along: &mut Along<'_, f64, F>,
-        slope: f64,
-    ) -> bool {
-        let [left, right] = [-self.delta, self.delta]
-            .map(|delta| (along.slope(self.index, Difference::Forward { delta }) - slope).abs());
+    fn kink_within(&mut self, delta: f64, slope: f64) -> bool {
+        let [left, right] = [-delta, delta].map(|delta| (self.slope_to(delta) - slope).abs());
         left.min(right) < left.max(right) / 4.0
     }
 
-    /// The slope of a function with no kink within δ, from central differences at δ and two smaller
-    /// distances, if they converge: less noisy than what is measured closer.
-    fn curved<F: FnMut(&[f64]) -> f64>(
-        &self,
-        along: &mut Along<'_, f64, F>,
-        noise: f64,
-    ) -> Option<f64> {
-        let [quarter, half, whole] = [0.25, 0.5, 1.0]
-            .map(|part| along.slope(self.index, Difference::Central { delta: part * self.delta }));
-        let fine = (4.0 * quarter - half) / 3.0;
-        let coarse = (4.0 * half - whole) / 3.0;
-        // Five standard deviations of the finer slope's error.
-        let uncertainty = 20.0 * noise / self.delta;
-        let converged =
-            (fine - coarse).abs() <= self.tolerance / 4.0 && uncertainty <= self.tolerance / 2.0;
-        converged.then_some(fine)
+    /// The standard deviation of the rounding errors in the function's values within `reach`, as
+    /// sixth divided differences show them: those of the function itself vanish with the sixth
+    /// power of the reach. A kink on one side would look like noise, so the quieter side counts.
+    fn noise(&mut self, reach: f64) -> f64 {
+        let [left, right] = [-reach, reach].map(|reach| {
+            let points = NODES.map(|node| self.x + node * reach);
+            let values = points.map(&mut self.value);
+            let largest = values.iter().fold(0.0, |largest, value| value.abs().max(largest));
+            // At least what rounding the result itself amounts to.
+            let least = f64::EPSILON / 2.0 * largest;
+            let windows = points.windows(7).zip(values.windows(7));
+            windows.map(|(points, values)| noise_in(points, values)).fold(least, f64::max)
+        });
+        left.min(right)
     }
-}
-
-/// The slope on the side of `h`'s sign, extrapolated from distances h, 2h and 4h to 0, so that the
-/// function's second and third derivative do not matter. `None` unless it is within `settled` of
-/// what distances 2h, 4h and 8h give.
-///
-/// Noise of σ in each value of the function makes an error with a standard deviation of 3.4 σ/h.
-fn side<F: FnMut(&[f64]) -> f64>(
-    along: &mut Along<'_, f64, F>,
-    i: usize,
-    h: f64,
-    settled: f64,
-) -> Option<f64> {
-    let [one, two, four, eight] =
-        [h, 2.0 * h, 4.0 * h, 8.0 * h].map(|delta| along.slope(i, Difference::Forward { delta }));
-    let near = (8.0 * one - 6.0 * two + four) / 3.0;
-    let others = [2.0 * one - two, (8.0 * two - 6.0 * four + eight) / 3.0];
-    others.iter().all(|other| (near - other).abs() <= settled).then_some(near)
-}
-
-/// The standard deviation of the rounding errors in the function's values within `reach`, as sixth
-/// divided differences show them: those of the function itself vanish with the sixth power of the
-/// reach. A kink on one side would look like noise, so the quieter side counts.
-fn noise<F: FnMut(&[f64]) -> f64>(along: &mut Along<'_, f64, F>, i: usize, reach: f64) -> f64 {
-    let mut side = |reach: f64| {
-        let points = NODES.map(|node| along.point[i] + node * reach);
-        let values = points.map(|x| along.at(i, x));
-        let largest = values.iter().fold(0.0, |largest, value| value.abs().max(largest));
-        // At least what rounding the result itself amounts to.
-        let least = f64::EPSILON / 2.0 * largest;
-        let windows = points.windows(7).zip(values.windows(7));
-        windows.map(|(points, values)| noise_in(points, values)).fold(least, f64::max)
-    };
-    side(reach).min(side(-reach))
 }
 
 /// At irregular distances, as rounding errors at regular ones may be regular.

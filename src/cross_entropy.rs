@@ -56,7 +56,9 @@ pub fn forward<T: Float>(
     let work = batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT);
     par.split_rows(&mut *losses, batch, 1, work, &|losses: &mut [T], first| {
         T::with_scratch(2 * classes, |scratch| {
-            token.run(Losses { objective: &objective, probabilities, losses, first, scratch });
+            let objective = &objective;
+            let losses = Losses { objective, probabilities, losses, first, scratch };
+            T::cross_entropy(token, losses);
         });
     });
     objective.reduce(losses)
@@ -105,7 +107,7 @@ pub fn backward<T: Float>(
     Ok(())
 }
 
-struct Losses<'a, T> {
+pub(crate) struct Losses<'a, T> {
     objective: &'a Objective<'a, T>,
     probabilities: MatRef<'a, T>,
     losses: &'a mut [T],

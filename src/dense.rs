@@ -5,7 +5,7 @@
 //! bound of [`gemm`](crate::gemm::gemm), and the same inputs give the same bits for any number of
 //! threads.
 
-use crate::arch::{self, Kernel, Simd};
+use crate::arch::{Kernel, Simd};
 use crate::error::{Error, Result, check_length, check_shape};
 use crate::float::Float;
 use crate::gemm::{Epilogue, Product};
@@ -281,12 +281,14 @@ fn sum_columns<T: Float>(alpha: T, matrix: MatRef<'_, T>, sums: &mut [T]) -> Res
     if matrix.is_empty() {
         return Ok(());
     }
+    let token = isa::token()?;
     T::with_scratch(sums.len(), |partial| {
-        arch::dispatch(ColumnSums { alpha, matrix, sums, partial })
-    })
+        T::column_sums(token, ColumnSums { alpha, matrix, sums, partial });
+    });
+    Ok(())
 }
 
-struct ColumnSums<'a, T> {
+pub(crate) struct ColumnSums<'a, T> {
     alpha: T,
     matrix: MatRef<'a, T>,
     sums: &'a mut [T],

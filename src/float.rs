@@ -1,6 +1,7 @@
 //! The element types: `f32` and `f64`, behind one sealed trait.
 
 use crate::arch::{Kernel, Token};
+use crate::compiled::Compiled;
 use crate::gemm::Gemm;
 use crate::scratch::Scratch;
 use crate::vector::exp::Exp;
@@ -34,6 +35,7 @@ pub trait Float:
     + SubAssign
     + MulAssign
     + Sum
+    + Compiled
     + Gemm
     + Scratch
     + Exp

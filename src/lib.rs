@@ -31,6 +31,7 @@
 //! 5. Every kernel states its shapes, its error bound, and what it returns an error for.
 
 mod arch;
+mod compiled;
 pub mod cross_entropy;
 pub mod datasets;
 pub mod dense;

@@ -4,9 +4,10 @@
 //! t = w·((1 − s)·q + s / classes): q is the target's probability of c (1 for a label, 0 for the
 //! other classes), s the label smoothing and w the weight of c.
 
-use crate::arch::{self, Kernel, Simd};
+use crate::arch::{Kernel, Simd};
 use crate::error::{Error, Result, check_length};
 use crate::float::Float;
+use crate::isa;
 use crate::targets::Targets;
 use crate::vector::{ln::ln, softmax::loss_term};
 
@@ -284,7 +285,7 @@ impl<'a, T: Float> Objective<'a, T> {
 
     /// The reduced loss, summed in `f64`.
     pub(crate) fn reduce(&self, losses: &[T]) -> Result<T> {
-        Ok(T::from_f64(arch::dispatch(Sum(losses))? / self.denominator))
+        Ok(T::from_f64(T::sum_in_f64(isa::token()?, Sum(losses)) / self.denominator))
     }
 }
 
@@ -318,7 +319,7 @@ fn check_options<T: Float>(
 }
 
 /// The sum of a slice in `f64`, in an order that depends on its length alone.
-struct Sum<'a, T>(&'a [T]);
+pub(crate) struct Sum<'a, T>(&'a [T]);
 
 impl<T: Float> Kernel<T> for Sum<'_, T> {
     type Output = f64;

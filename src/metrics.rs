@@ -1,8 +1,9 @@
 //! What a network got right.
 
-use crate::arch::{self, Kernel, Simd};
+use crate::arch::{Kernel, Simd};
 use crate::error::{Result, check_length};
 use crate::float::Float;
+use crate::isa;
 use crate::targets::Targets;
 use crate::vector::reduce;
 use crate::view::MatRef;
@@ -32,7 +33,8 @@ pub fn accuracy<T: Float>(
     ignore_index: Option<i64>,
 ) -> Result<f64> {
     targets.check(predictions.rows(), predictions.cols(), ignore_index)?;
-    let (right, counted) = arch::dispatch(Count { predictions, targets, ignore_index })?;
+    let (right, counted) =
+        T::count_right(isa::token()?, Count { predictions, targets, ignore_index });
     Ok(right as f64 / counted as f64)
 }
 
@@ -45,11 +47,12 @@ pub fn accuracy<T: Float>(
 /// [`Error::Length`](crate::Error::Length) unless `indices` has an element for each row.
 pub fn argmax<T: Float>(values: MatRef<'_, T>, indices: &mut [usize]) -> Result<()> {
     check_length("indices", values.rows(), indices.len())?;
-    arch::dispatch(Argmax { values, indices })
+    T::argmax(isa::token()?, Argmax { values, indices });
+    Ok(())
 }
 
 /// How many samples are right, and how many count.
-struct Count<'a, T> {
+pub(crate) struct Count<'a, T> {
     predictions: MatRef<'a, T>,
     targets: Targets<'a, T>,
     ignore_index: Option<i64>,
@@ -77,7 +80,7 @@ impl<T: Float> Kernel<T> for Count<'_, T> {
     }
 }
 
-struct Argmax<'a, T> {
+pub(crate) struct Argmax<'a, T> {
     values: MatRef<'a, T>,
     indices: &'a mut [usize],
 }

@@ -6,9 +6,10 @@
 //! needs to make vectors of them. No product is fused with a sum, so that every instruction set
 //! gives the same bits.
 
-use crate::arch::{self, Kernel, Simd};
+use crate::arch::{Kernel, Simd};
 use crate::error::{Error, Result, check_length};
 use crate::float::Float;
+use crate::isa;
 
 /// Stochastic gradient descent: `parameters −= learning_rate · gradients`.
 ///
@@ -25,7 +26,8 @@ use crate::float::Float;
 pub fn sgd<T: Float>(parameters: &mut [T], gradients: &[T], learning_rate: T) -> Result<()> {
     check_not_negative("learning_rate", learning_rate)?;
     check_length("gradients", parameters.len(), gradients.len())?;
-    arch::dispatch(SgdPass { parameters, gradients, learning_rate })
+    T::sgd(isa::token()?, SgdPass { parameters, gradients, learning_rate });
+    Ok(())
 }
 
 /// Stochastic gradient descent with momentum, as `torch.optim.SGD`: for each parameter p with
@@ -112,7 +114,10 @@ impl<T: Float> Momentum<T> {
         self.check()?;
         check_length("gradients", parameters.len(), gradients.len())?;
         check_length("velocity", parameters.len(), velocity.len())?;
-        arch::dispatch(MomentumPass { options: *self, parameters, gradients, velocity, from_rest })
+        let options = *self;
+        let pass = MomentumPass { options, parameters, gradients, velocity, from_rest };
+        T::momentum(isa::token()?, pass);
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -201,7 +206,9 @@ impl<T: Float> Adam<T> {
         check_length("first_moment", parameters.len(), first_moment.len())?;
         check_length("second_moment", parameters.len(), second_moment.len())?;
         let scales = AdamScales::new(self, step);
-        arch::dispatch(AdamPass { parameters, gradients, first_moment, second_moment, scales })
+        let pass = AdamPass { parameters, gradients, first_moment, second_moment, scales };
+        T::adam(isa::token()?, pass);
+        Ok(())
     }
 
     fn check(&self, step: u64) -> Result<()> {
@@ -236,7 +243,7 @@ fn check_value<T: Float>(
     Err(Error::Value { argument, expected, found: value.to_f64() })
 }
 
-struct SgdPass<'a, T> {
+pub(crate) struct SgdPass<'a, T> {
     parameters: &'a mut [T],
     gradients: &'a [T],
     learning_rate: T,
@@ -253,7 +260,7 @@ impl<T: Float> Kernel<T> for SgdPass<'_, T> {
     }
 }
 
-struct MomentumPass<'a, T> {
+pub(crate) struct MomentumPass<'a, T> {
     options: Momentum<T>,
     parameters: &'a mut [T],
     gradients: &'a [T],
@@ -324,7 +331,7 @@ impl<T: Float> AdamScales<T> {
     }
 }
 
-struct AdamPass<'a, T> {
+pub(crate) struct AdamPass<'a, T> {
     parameters: &'a mut [T],
     gradients: &'a [T],
     first_moment: &'a mut [T],

@@ -86,12 +86,12 @@ fn run<T: Float>(
     }
     for_row_parts(source, output, par, &|source, output, first| {
         let mask = mask.map(|mask| mask.split_at_row(first).1);
-        token.run(Elements { source, mask, output });
+        T::relu(token, Elements { source, mask, output });
     });
     Ok(())
 }
 
-struct Elements<'a, T> {
+pub(crate) struct Elements<'a, T> {
     source: Option<MatRef<'a, T>>,
     mask: Option<MatRef<'a, T>>,
     output: MatMut<'a, T>,

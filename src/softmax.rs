@@ -91,7 +91,7 @@ fn run_forward<T: Float>(
     let token = isa::token()?;
     for_row_parts(source, output, par, &|source, output, _| {
         T::with_scratch(RowsMut::scratch_len(&output), |scratch| {
-            token.run(ForwardRows(RowsMut::new(output, source, scratch)));
+            T::softmax_forward(token, ForwardRows(RowsMut::new(output, source, scratch)));
         });
     });
     Ok(())
@@ -121,7 +121,7 @@ fn backward_part<T: Float>(
     T::with_scratch(classes + row_len, |scratch| {
         let (gathered, row) = scratch.split_at_mut(classes);
         let rows = RowsMut::new(output, source, row);
-        token.run(BackwardRows { probabilities, gathered, rows });
+        T::softmax_backward(token, BackwardRows { probabilities, gathered, rows });
     });
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn for_row_parts<T: Float>(
     });
 }
 
-struct ForwardRows<'a, T>(RowsMut<'a, T>);
+pub(crate) struct ForwardRows<'a, T>(RowsMut<'a, T>);
 
 impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
     type Output = ();
@@ -175,7 +175,7 @@ fn forward_narrow<T: Float, S: Simd<T>>(simd: S, mut rows: RowsMut<'_, T>) {
     }
 }
 
-struct BackwardRows<'a, T> {
+pub(crate) struct BackwardRows<'a, T> {
     probabilities: MatRef<'a, T>,
     /// Holds a row of probabilities that are not adjacent.
     gathered: &'a mut [T],

@@ -46,6 +46,14 @@ impl Labels<'_> {
         }
     }
 
+    /// The label of a sample, however large; panics where there is none.
+    fn exact(&self, sample: usize) -> i128 {
+        match self {
+            Labels::Usize(labels) => labels[sample] as i128,
+            _ => self.at(sample).into(),
+        }
+    }
+
     /// Reads the labels of samples from `first` on.
     #[inline(always)]
     pub(crate) fn read(&self, first: usize, to: &mut [i64]) {
@@ -175,7 +183,7 @@ impl<T> Targets<'_, T> {
         match labels.first_bad(classes.value(), ignore) {
             None => Ok(()),
             Some(row) => {
-                let found = labels.at(row).into();
+                let found = labels.exact(row);
                 Err(Error::Label { argument: "targets", row, classes, found })
             }
         }

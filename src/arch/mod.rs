@@ -18,9 +18,8 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
 
-use crate::error::Result;
 use crate::float::Float;
-use crate::isa::{self, Isa};
+use crate::isa::Isa;
 
 /// No instruction set's vectors have more elements.
 pub const MAX_LANES: usize = 16;
@@ -238,9 +237,4 @@ impl Token {
     pub(crate) fn run<T: Float, K: Kernel<T>>(self, kernel: K) -> K::Output {
         T::dispatch(self, kernel)
     }
-}
-
-/// Runs a kernel on the instruction set in use.
-pub(crate) fn dispatch<T: Float, K: Kernel<T>>(kernel: K) -> Result<K::Output> {
-    Ok(isa::token()?.run(kernel))
 }

@@ -92,7 +92,7 @@ pub fn gemm_batched<T: Float>(
         check_product(*a, *b, c.as_ref())?;
         work = work.saturating_add(multiply_adds(a.rows(), a.cols(), b.cols()));
     }
-    isa::current()?;
+    crate::isa::current()?;
     let count = a.len();
     par.split_rows(c, count, 1, work, &|part: &mut [MatMut<'_, T>], first| {
         for (i, c) in part.iter_mut().enumerate() {

@@ -27,7 +27,9 @@ pub(crate) fn losses<T: Float>(
     let scratch_len = if logits.rows_are_slices() { classes } else { 2 * classes };
     par.split_rows((logits, losses), batch, 1, work(batch, classes), &|(logits, losses), row| {
         T::with_scratch(scratch_len, |scratch| {
-            token.run(ForwardRows { objective, logits, losses, first: first + row, scratch });
+            let first = first + row;
+            let rows = LossRows { objective, logits, losses, first, scratch };
+            T::softmax_cross_entropy_forward(token, rows);
         });
     });
     Ok(())
@@ -52,7 +54,8 @@ pub(crate) fn gradients<T: Float>(
             let (target, scratch) = scratch.split_at_mut(classes);
             let rows = RowsMut::new(output, source, scratch);
             let first = first + row;
-            token.run(GradientRows { objective, upstream, rows, losses, first, target });
+            let rows = GradientRows { objective, upstream, rows, losses, first, target };
+            T::softmax_cross_entropy_backward(token, rows);
         });
     });
     Ok(())
@@ -62,7 +65,7 @@ fn work(batch: usize, classes: usize) -> usize {
     batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT)
 }
 
-struct ForwardRows<'a, T> {
+pub(crate) struct LossRows<'a, T> {
     objective: &'a Objective<'a, T>,
     logits: MatRef<'a, T>,
     losses: &'a mut [T],
@@ -72,12 +75,12 @@ struct ForwardRows<'a, T> {
     scratch: &'a mut [T],
 }
 
-impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
+impl<T: Float> Kernel<T> for LossRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let ForwardRows { objective, logits, losses, first, scratch } = self;
+        let LossRows { objective, logits, losses, first, scratch } = self;
         if objective.is_hard() && logits.cols() <= MAX_CLASSES {
             return narrow::losses(simd, objective, &logits, first, losses);
         }
@@ -109,7 +112,7 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
     }
 }
 
-pub(super) struct GradientRows<'a, T> {
+pub(crate) struct GradientRows<'a, T> {
     pub(super) objective: &'a Objective<'a, T>,
     pub(super) upstream: Upstream<'a, T>,
     /// Logits that become gradients.

@@ -27,12 +27,20 @@ pub enum Par {
 const TASK: usize = 1 << 20;
 
 impl Par {
-    /// How many tasks to make of `work` elementary operations: 1 where sharing would not pay.
-    pub(crate) fn tasks(self, work: usize) -> usize {
+    /// The threads there are to share work.
+    fn threads(self) -> usize {
         match self {
             Par::Seq => 1,
             #[cfg(feature = "rayon")]
-            Par::Rayon => (work / TASK).clamp(1, 4 * rayon::current_num_threads().max(1)),
+            Par::Rayon => rayon::current_num_threads().max(1),
+        }
+    }
+
+    /// How many tasks to make of `work` elementary operations: 1 where sharing would not pay.
+    pub(crate) fn tasks(self, work: usize) -> usize {
+        match self.threads() {
+            1 => 1,
+            threads => (work / TASK).clamp(1, 4 * threads),
         }
     }
 
@@ -40,11 +48,7 @@ impl Par {
     /// begin: no more than there are threads.
     #[cfg(any(target_arch = "x86_64", test))]
     pub(crate) fn parts(self, work: usize) -> usize {
-        match self {
-            Par::Seq => 1,
-            #[cfg(feature = "rayon")]
-            Par::Rayon => (work / TASK).clamp(1, rayon::current_num_threads().max(1)),
-        }
+        (work / TASK).clamp(1, self.threads())
     }
 
     /// Runs `f` on parts of `parts`, which have `rows` rows, each a multiple of `grain` rows
@@ -65,10 +69,10 @@ impl Par {
     /// Runs `f(0)` to `f(count − 1)`, in any order.
     pub(crate) fn for_each_index(self, count: usize, work: usize, f: &(impl Fn(usize) + Sync)) {
         if self.tasks(work) == 1 {
-            return (0..count).for_each(f);
+            (0..count).for_each(f);
+        } else {
+            share_indices(0, count, f);
         }
-        #[cfg(feature = "rayon")]
-        rayon_for_each(0, count, f);
     }
 
     /// Enters the pool once, so that the kernels inside `f` need not, where `work` is worth it.
@@ -76,21 +80,30 @@ impl Par {
         if self.tasks(work) == 1 {
             return f(Par::Seq);
         }
-        #[cfg(feature = "rayon")]
-        return rayon::join(|| f(self), || ()).0;
-        #[cfg(not(feature = "rayon"))]
-        f(self)
+        join(|| f(self), || ()).0
     }
 }
 
+/// Runs both, at the same time if another thread is free. From outside a pool, enters it.
 #[cfg(feature = "rayon")]
-fn rayon_for_each(start: usize, end: usize, f: &(impl Fn(usize) + Sync)) {
+fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    rayon::join(a, b)
+}
+
+/// Runs both.
+#[cfg(not(feature = "rayon"))]
+fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
+    (a(), b())
+}
+
+/// Runs `f` on each index, halving the range.
+fn share_indices(start: usize, end: usize, f: &(impl Fn(usize) + Sync)) {
     match end - start {
         0 => {}
         1 => f(start),
         _ => {
             let middle = start.midpoint(end);
-            rayon::join(|| rayon_for_each(start, middle, f), || rayon_for_each(middle, end, f));
+            join(|| share_indices(start, middle, f), || share_indices(middle, end, f));
         }
     }
 }
@@ -108,12 +121,10 @@ fn run_split<P: Rows>(
     }
     let cut = rows.div_ceil(part_rows) / 2 * part_rows;
     let (above, below) = parts.split_at_row(cut);
-    let left = || run_split(above, first_row, cut, part_rows, f);
-    let right = || run_split(below, first_row + cut, rows - cut, part_rows, f);
-    #[cfg(feature = "rayon")]
-    rayon::join(left, right);
-    #[cfg(not(feature = "rayon"))]
-    (left(), right());
+    join(
+        || run_split(above, first_row, cut, part_rows, f),
+        || run_split(below, first_row + cut, rows - cut, part_rows, f),
+    );
 }
 
 /// What can be cut between rows: matrices, slices with one element a row, and tuples of them.
@@ -214,6 +225,6 @@ mod tests {
         Par::Rayon.enter(1000, |par| {
             assert_eq!((std::thread::current().id(), par), (here, Par::Seq));
         });
-        Par::Rayon.enter(usize::MAX, |_| assert_ne!(std::thread::current().id(), here));
+        on_threads(2, || Par::Rayon.enter(usize::MAX, |par| assert_eq!(par, Par::Rayon)));
     }
 }

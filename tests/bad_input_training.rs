@@ -1,6 +1,8 @@
 //! Bad input of what trains: networks, optimizers and data sets. Each is refused with a message that
 //! names the argument, and neither parameters nor gradients nor moments have changed.
 
+#![allow(clippy::type_complexity, reason = "tables of functions, each written once")]
+
 mod common;
 
 use common::assert_same_bits;

@@ -5,7 +5,7 @@
 
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, measurement::WallTime};
 use gradkern::{Par, Rng, isa};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A group of benchmarks, each taking about a second and a half.
 pub fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
@@ -60,7 +60,7 @@ impl Threads {
             #[cfg(feature = "rayon")]
             Threads::Two(pool) => bencher.iter_custom(|iterations| {
                 pool.install(|| {
-                    let start = Instant::now();
+                    let start = std::time::Instant::now();
                     (0..iterations).for_each(|_| f(Par::Rayon));
                     start.elapsed()
                 })

@@ -19,11 +19,13 @@ pub(super) enum Way {
 }
 
 /// Operations to transpose a vector in registers, with its load and its store.
-const TRANSPOSE: f64 = 6.0;
+const TRANSPOSE: f64 = 8.0;
 /// Operations to copy a vector.
 const COPY: f64 = 2.0;
 /// Operations to finish a vector of C in registers.
 const WRITE: f64 = 3.0;
+/// Operations to finish a vector of a tile that has to be turned, through a buffer.
+const WRITE_TURNED: f64 = 30.0;
 /// Operations to sum the lanes of a vector, and to put the sum in its place.
 const SUM: f64 = 4.0;
 
@@ -37,7 +39,7 @@ impl<T: Float> Job<T> {
             }
         };
         if self.output.col_stride == 1 {
-            offer(self.turned().tiles_price(lanes, WRITE + TRANSPOSE), Way::Rows);
+            offer(self.turned().tiles_price(lanes, WRITE_TURNED), Way::Rows);
         }
         if self.a.col_stride == 1 {
             offer(self.dots_price(lanes), Way::Dots);
@@ -49,6 +51,7 @@ impl<T: Float> Job<T> {
     fn tiles_price(&self, lanes: usize, write: f64) -> f64 {
         let (rows, cols, k) = (self.rows as f64, self.cols as f64, self.k as f64);
         let across = self.cols.div_ceil(lanes);
+        let whole_k = self.k.next_multiple_of(lanes) as f64;
         let tail = (self.cols % (lanes * TILE_VECTORS)).div_ceil(lanes) as f64;
         let few_panels = across <= in_place_panels(self.a) * TILE_VECTORS;
         let (across, lanes) = (across as f64, lanes as f64);
@@ -60,7 +63,7 @@ impl<T: Float> Job<T> {
         };
         let pack_b = match (self.b.row_stride, self.b.col_stride) {
             (_, 1) => tail * k * COPY,
-            (1, _) => across * k * TRANSPOSE,
+            (1, _) => across * whole_k * TRANSPOSE,
             _ => cols * k,
         };
         rows * across * (k + write) + pack_a + pack_b

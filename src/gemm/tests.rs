@@ -291,7 +291,16 @@ fn every_layout_with_every_epilogue() {
 
 #[test]
 fn several_blocks_of_rows_and_of_k() {
-    let shapes = [(20, 40, 1100), (1500, 5, 300), (3, 300, 1030)];
+    // Then: tiles of 8 and of 4 vectors, and operands too far apart, or used too often, to stay in place.
+    let shapes = [
+        (20, 40, 1100),
+        (1500, 5, 300),
+        (3, 300, 1030),
+        (1, 300, 40),
+        (2, 140, 33),
+        (30, 70, 1024),
+        (20, 1100, 9),
+    ];
     on_every_engine(shapes.into_iter().flat_map(|(m, n, k)| {
         let transposes = [Layout::Rows, Layout::Cols];
         transposes.into_iter().flat_map(move |a| {

@@ -14,8 +14,8 @@ use gradkern::dense_cross_entropy::{Head, Workspace};
 use gradkern::gemm::gemm;
 use gradkern::gradcheck::{CheckOptions, Difference, Report, check};
 use gradkern::{
-    Init, LossOptions, MatMut, MatRef, Mlp, Par, Reduction, Upstream, cross_entropy, relu,
-    softmax, softmax_cross_entropy,
+    Init, LossOptions, MatMut, MatRef, Mlp, Par, Reduction, Upstream, cross_entropy, relu, softmax,
+    softmax_cross_entropy,
 };
 
 const SEQ: Par = Par::Seq;
@@ -189,9 +189,8 @@ fn softmax_by_its_logits() {
 /// Every target with every option.
 fn cases(classes: usize) -> impl Iterator<Item = LossCase> {
     let reductions = [Reduction::None, Reduction::Mean, Reduction::Sum];
-    let options = (0..2 * 2 * 3 * 2).map(move |i| {
-        (i % 2 == 1, i / 2 % 2 == 1, reductions[i / 4 % 3], i / 12 == 1)
-    });
+    let options = (0..2 * 2 * 3 * 2)
+        .map(move |i| (i % 2 == 1, i / 2 % 2 == 1, reductions[i / 4 % 3], i / 12 == 1));
     options.flat_map(move |(weighted, smooth, reduction, upstream_per_sample)| {
         [TargetKind::I64, TargetKind::OneHot, TargetKind::Probabilities].map(|target| LossCase {
             batch: 4,
@@ -317,8 +316,7 @@ fn large_heads_by_inputs_weights_and_biases() {
 fn network() -> (Mlp<f64>, Vec<f64>, Vec<u8>) {
     let mut mlp = Mlp::new(&[6, 9, 8, 4], Init::HeNormal, 2).unwrap();
     for layer in 0..mlp.layers() {
-        let weights: Vec<f64> =
-            common::elements(mlp.weights(layer).unwrap());
+        let weights: Vec<f64> = common::elements(mlp.weights(layer).unwrap());
         let neurons = mlp.sizes()[layer + 1];
         let biases = random(neurons, layer as u64);
         mlp.set_layer(layer, view(&weights, neurons), &biases).unwrap();
@@ -370,7 +368,8 @@ fn a_wrong_gradient_of_a_network_is_found() {
     let (mut mlp, inputs, labels) = network();
     mlp.loss_and_gradients(view(&inputs, 6), (&labels).into()).unwrap();
     let mut gradients = mlp.gradients().to_vec();
-    let largest = (0..gradients.len()).max_by(|&a, &b| gradients[a].abs().total_cmp(&gradients[b].abs()));
+    let largest =
+        (0..gradients.len()).max_by(|&a, &b| gradients[a].abs().total_cmp(&gradients[b].abs()));
     let largest = largest.expect("a gradient");
     gradients[largest] *= 1.0001;
     let report = check_network(&gradients, &mlp, &inputs, &labels);

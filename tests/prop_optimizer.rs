@@ -79,6 +79,8 @@ fn check_adam<T: Float>(len: usize, seed: u64, options: reference::Adam, step: i
     options.update(&mut expected, &gradients, &mut expected_first, &mut expected_second, step);
     let u = bounds::unit::<T>();
     let corrections = (1.0 - options.beta1.powi(step), 1.0 - options.beta2.powi(step));
+    // βᵗ takes at most 8 products, in f64 in the kernel, too, and 1 − βᵗ magnifies their rounding.
+    let powers = 8.0 * f64::EPSILON * (1.0 / corrections.0 + 1.0 / corrections.1);
     let (mut first_bounds, mut second_bounds, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
     for i in 0..len {
         // g and its decay: 2 roundings, which the square doubles.
@@ -97,7 +99,8 @@ fn check_adam<T: Float>(len: usize, seed: u64, options: reference::Adam, step: i
         };
         let divisor = root + options.epsilon;
         let scale = options.learning_rate / corrections.0 / divisor;
-        let relative = (root_error + 2.0 * u * divisor) / divisor + 6.0 * u;
+        let relative = (root_error + 2.0 * u * divisor) / divisor + 6.0 * u + powers;
+        let relative = relative / (1.0 - relative);
         let size = expected_first[i].abs() + m_error;
         bounds.push(scale * (m_error + size * relative) + u * (before[i].abs() + scale * size));
     }

@@ -24,7 +24,7 @@ fn bench(criterion: &mut Criterion) {
         let classes = sizes[sizes.len() - 1];
         let (inputs, labels) = (normal(batch * sizes[0]), labels(batch, classes));
         let mut mlp = Mlp::new(sizes, Init::HeNormal, 0).expect("a network");
-        mlp.reserve(batch);
+        mlp.reserve(batch).expect("memory for a batch");
         let layers: Vec<String> = sizes.iter().map(usize::to_string).collect();
         let name = format!("{}_batch{batch}", layers.join("-"));
         group.throughput(Throughput::Elements(batch as u64));

@@ -67,7 +67,7 @@ impl<T: Float> Mlp<T> {
     pub fn new(sizes: &[usize], init: Init, seed: u64) -> Result<Self> {
         let mut mlp = Mlp {
             sizes: sizes.to_vec(),
-            parameters: vec![T::ZERO; count_parameters::<T>(sizes)?],
+            parameters: zeros(sizes, count_parameters::<T>(sizes)?)?,
             gradients: Vec::new(),
             workspace: Workspace::default(),
             par: Par::Seq,
@@ -104,8 +104,11 @@ impl<T: Float> Mlp<T> {
 
     /// Makes the workspace large enough for batches of this size, which the first step does
     /// otherwise.
-    pub fn reserve(&mut self, batch: usize) {
-        self.workspace.reserve(&self.sizes, batch);
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if there is no memory for it.
+    pub fn reserve(&mut self, batch: usize) -> Result<()> {
+        self.workspace.reserve(&self.sizes, batch)
     }
 
     /// Inputs of the network, neurons of each layer; the last is the number of classes.
@@ -236,7 +239,7 @@ impl<T: Float> Mlp<T> {
         check_shape("inputs", (batch, self.sizes[0]), inputs.shape())?;
         check_shape("probabilities", (batch, self.classes()), probabilities.shape())?;
         crate::isa::current()?;
-        self.reserve(batch.min(PREDICT_ROWS));
+        self.reserve(batch.min(PREDICT_ROWS))?;
         let par = self.par;
         par.enter(self.work(batch) / 3, |par| {
             let mut rest = probabilities;
@@ -284,7 +287,7 @@ impl<T: Float> Mlp<T> {
             dense::check_learning_rate(learning_rate)?;
         }
         targets.check(batch, classes, self.options.ignore_index)?;
-        self.reserve(batch);
+        self.reserve(batch)?;
         let par = self.par;
         par.enter(self.work(batch), |par| {
             self.forward(inputs, None, par)?;
@@ -393,6 +396,16 @@ fn count_parameters<T>(sizes: &[usize]) -> Result<usize> {
     Ok(count)
 }
 
+/// As many zeros, if there is memory for them.
+fn zeros<T: Float>(sizes: &[usize], count: usize) -> Result<Vec<T>> {
+    let (extent, found) = (sizes[0], sizes[1]);
+    let mut parameters = Vec::new();
+    let room = parameters.try_reserve_exact(count);
+    room.map_err(|_| Error::TooLarge { argument: "sizes", extent, found })?;
+    parameters.resize(count, T::ZERO);
+    Ok(parameters)
+}
+
 /// Where a layer's weights and biases lie among the parameters.
 fn parameter_ranges(sizes: &[usize], layer: usize) -> (Range<usize>, Range<usize>) {
     let start = sizes.windows(2).take(layer).map(|pair| (pair[0] + 1) * pair[1]).sum();
@@ -418,4 +431,29 @@ fn layer_parameters_mut<'a, T: Float>(
     let (weights, biases) = parameter_ranges(sizes, layer);
     let (weights, biases) = parameters[weights.start..biases.end].split_at_mut(weights.len());
     Ok((MatMut::new(weights, sizes[layer], sizes[layer + 1])?, biases))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_memory_cannot_hold_is_an_error() -> Result<()> {
+        let huge = Mlp::<f64>::new(&[1 << 30, 1 << 29], Init::Book, 0);
+        assert!(matches!(huge, Err(Error::TooLarge { argument: "sizes", .. })));
+        let mut mlp = Mlp::<f32>::new(&[2, 3, 2], Init::Book, 0)?;
+        for batch in [usize::MAX, 1 << 60] {
+            let refused = mlp.reserve(batch);
+            assert!(
+                matches!(refused, Err(Error::TooLarge { argument: "batch", .. })),
+                "{refused:?}"
+            );
+        }
+        let rows = MatRef::with_strides(&[1.0_f32; 2], 1 << 50, 2, 0, 1)?;
+        let targets = MatRef::with_strides(&[0.5_f32; 2], 1 << 50, 2, 0, 1)?;
+        let refused = mlp.train_step(rows, targets.into(), 0.1);
+        assert!(matches!(refused, Err(Error::TooLarge { argument: "batch", .. })), "{refused:?}");
+        mlp.train_step(rows.row_range(0..4)?, targets.row_range(0..4)?.into(), 0.1)?;
+        Ok(())
+    }
 }

@@ -122,7 +122,7 @@ fn network<T: Float>() {
     assert_eq!(found, expected, "allocations of a smaller batch");
     // So does the first step after `reserve`, but for the scratch that the thread keeps.
     let mut reserved = mlp.clone();
-    reserved.reserve(batch);
+    reserved.reserve(batch).unwrap();
     let found = allocations(|| {
         reserved.train_step(inputs, (&labels).into(), learning_rate).unwrap();
     });

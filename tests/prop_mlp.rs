@@ -219,5 +219,5 @@ fn parameters_in_and_out() {
     let (parameters, gradients) = mlp.parameters_and_gradients();
     assert_eq!((parameters.len(), gradients.len()), (26, 0));
     mlp.set_par(Par::Seq);
-    mlp.reserve(5);
+    mlp.reserve(5).unwrap();
 }

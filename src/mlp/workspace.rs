@@ -1,6 +1,6 @@
 //! The memory of a training step: every layer's output, two gradients under way, the losses.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::view::{MatMut, MatRef};
 
@@ -26,21 +26,22 @@ pub(super) struct LayerGradients<'a, T> {
 }
 
 impl<T: Float> Workspace<T> {
-    /// Makes room for a batch.
-    pub(super) fn reserve(&mut self, sizes: &[usize], batch: usize) {
+    /// Makes room for a batch, or says that there is none.
+    pub(super) fn reserve(&mut self, sizes: &[usize], batch: usize) -> Result<()> {
         if batch <= self.batch && !self.outputs.is_empty() {
-            return;
+            return Ok(());
         }
-        self.batch = batch;
         self.outputs.resize_with(sizes.len() - 1, Vec::new);
         for (output, &size) in self.outputs.iter_mut().zip(&sizes[1..]) {
-            output.resize(batch * size, T::ZERO);
+            grow(output, batch, size)?;
         }
         let widest = sizes[1..sizes.len() - 1].iter().copied().max().unwrap_or(0);
         for gradient in &mut self.gradients {
-            gradient.resize(batch * widest, T::ZERO);
+            grow(gradient, batch, widest)?;
         }
-        self.losses.resize(batch, T::ZERO);
+        grow(&mut self.losses, batch, 1)?;
+        self.batch = batch;
+        Ok(())
     }
 
     /// The output of the layer below, if there is one, and that of this layer.
@@ -85,6 +86,16 @@ impl<T: Float> Workspace<T> {
         let grad_inputs = Some(matrix_mut(below, batch, sizes[layer])?);
         Ok(LayerGradients { inputs, grad_output, grad_inputs })
     }
+}
+
+/// Makes room for `rows` × `cols` elements.
+fn grow<T: Float>(buffer: &mut Vec<T>, rows: usize, cols: usize) -> Result<()> {
+    let too_large = Error::TooLarge { argument: "batch", extent: rows, found: cols };
+    let len = rows.checked_mul(cols).ok_or(too_large.clone())?;
+    let more = len.saturating_sub(buffer.len());
+    buffer.try_reserve_exact(more).map_err(|_| too_large)?;
+    buffer.resize(len.max(buffer.len()), T::ZERO);
+    Ok(())
 }
 
 fn matrix<T: Float>(buffer: &[T], rows: usize, cols: usize) -> Result<MatRef<'_, T>> {

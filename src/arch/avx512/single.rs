@@ -1,0 +1,224 @@
+//! The vector operations on AVX-512: `f32`.
+
+use super::Avx512;
+use crate::arch::avx2::single;
+use crate::arch::{Kernel, Simd, transpose};
+use crate::float::Float;
+use std::arch::x86_64::*;
+
+/// The mask of the first `len` lanes.
+#[inline(always)]
+fn first(len: usize) -> __mmask16 {
+    ((1_u32 << len.min(16)) - 1) as __mmask16
+}
+
+impl Simd<f32> for Avx512 {
+    type V = __m512;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_ptr(self, from: *const f32, len: usize) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_maskz_loadu_ps(first(len), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_or_ptr(self, from: *const f32, len: usize, other: Self::V) -> Self::V {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_mask_loadu_ps(other, first(len), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: Self::V, to: *mut f32) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_ptr(self, v: Self::V, to: *mut f32, len: usize) {
+        // SAFETY: lanes that the mask leaves out are not accessed, the caller vouches for the others,
+        // and the token for the instructions.
+        unsafe { _mm512_mask_storeu_ps(to, first(len), v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_fnmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, x: Self::V, v: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(positive, v)
+        }
+    }
+
+    #[inline(always)]
+    fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), other, v) }
+    }
+
+    #[inline(always)]
+    fn round_small(self, x: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_scalef_ps(x, _mm512_sub_ps(shifted, _mm512_set1_ps(f32::SHIFT))) }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let sqrt_half = _mm512_set1_epi32(f32::to_bits(std::f32::consts::FRAC_1_SQRT_2) as i32);
+            let shifted = _mm512_sub_epi32(_mm512_castps_si512(x), sqrt_half);
+            let mask = _mm512_set1_epi32((1 << 23) - 1);
+            let mantissa = _mm512_add_epi32(_mm512_and_si512(shifted, mask), sqrt_half);
+            let exponent = _mm512_cvtepi32_ps(_mm512_srai_epi32::<23>(shifted));
+            (_mm512_castsi512_ps(mantissa), exponent)
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            single::sum(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            single::max(_mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_ptr(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        let zero = <Self as Simd<f32>>::splat(self, 0.0);
+        let mut block = [zero; 16];
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            for (r, v) in block.iter_mut().enumerate() {
+                if r < rows && cols == 16 {
+                    *v = self.load_ptr(from.add(r * from_stride));
+                } else if r < rows {
+                    *v = self.load_first_ptr(from.add(r * from_stride), cols);
+                }
+            }
+            let block = transpose::f32x16(block);
+            for (c, v) in block.into_iter().enumerate() {
+                if c < cols {
+                    self.store_ptr(v, to.add(c * to_stride));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sums_ptr(self, from: *const Self::V, count: usize, to: *mut f32) {
+        for i in (0..count).step_by(16) {
+            let mut block = [<Self as Simd<f32>>::splat(self, 0.0); 16];
+            // SAFETY: the caller vouches for the memory, the token for the instructions.
+            unsafe {
+                for (j, v) in block.iter_mut().enumerate() {
+                    if i + j < count {
+                        *v = *from.add(i + j);
+                    }
+                }
+                self.store_first_ptr(transpose::sums_f32x16(block), to.add(i), 16.min(count - i));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f32) {
+        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel<f32>>(self, kernel: K) -> K::Output {
+        self.enter(kernel)
+    }
+}

@@ -23,6 +23,7 @@ impl Avx2 {
     where
         Self: Simd<T>,
     {
+        #[inline(never)]
         #[target_feature(enable = "avx2,fma")]
         fn compiled<T: Float, K: Kernel<T>>(token: Avx2, kernel: K) -> K::Output
         where

@@ -28,6 +28,7 @@ impl Avx512 {
     where
         Self: Simd<T>,
     {
+        #[inline(never)]
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
         fn compiled<T: Float, K: Kernel<T>>(token: Avx512, kernel: K) -> K::Output
         where

@@ -141,6 +141,10 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     #[inline(always)]
     fn prefetch(self, _at: *const T) {}
 
+    /// As [`prefetch`](Self::prefetch), into the second-level cache.
+    #[inline(always)]
+    fn prefetch_l2(self, _at: *const T) {}
+
     /// Runs a kernel in a function of its own, compiled for this instruction set.
     fn call<K: Kernel<T>>(self, kernel: K) -> K::Output;
 

@@ -5,10 +5,11 @@
 //! - a row-major panel of B is read where it lies by the first tile, which keeps a copy in L1 for
 //!   the tiles below, so that packing B costs no pass of its own.
 
+use super::columns::Columns;
 use super::microkernel::{self, Lies, Shape, Tile};
 use super::output::{Matrix, Output};
-use super::pack::{pack_a, pack_b, packed_a_len};
-use super::params::{Blocks, TILE_VECTORS, next_tile_rows, tile_cols, tile_rows, wide_vectors};
+use super::pack::{PackA, packed_a_len};
+use super::params::{Blocks, next_tile_rows, tile_rows, tiles};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -29,6 +30,8 @@ pub(super) struct Part<'a, T> {
     pub(super) job: &'a Job<T>,
     pub(super) rows: Range<usize>,
     pub(super) cols: Range<usize>,
+    /// Bytes of the second-level cache.
+    pub(super) cache: usize,
 }
 
 impl<T: Float> Kernel<T> for Part<'_, T> {
@@ -36,10 +39,10 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let Part { job, rows, cols } = &self;
+        let Part { job, rows, cols, cache } = &self;
         let part = (rows.len(), cols.len());
-        let blocks = Blocks::new::<T, S>((job.rows, job.k), part, job.a);
-        let packed_b = blocks.kc * tile_cols::<T, S>();
+        let blocks = Blocks::new::<T, S>((job.rows, job.k), part, job.a, *cache);
+        let packed_b = 2 * blocks.packed_b_len();
         let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
         let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };
         // What runs inside a closure given to a plain function is compiled for the plain target.
@@ -59,7 +62,7 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let (b, a) = self.memory.split_at_mut(self.blocks.kc * tile_cols::<T, S>());
+        let (b, a) = self.memory.split_at_mut(2 * self.blocks.packed_b_len());
         // SAFETY: who made the part vouches for the operands; `Part` made the buffers large enough.
         unsafe { loops(simd, &self.part, self.blocks, a.as_mut_ptr(), b.as_mut_ptr()) }
     }
@@ -77,7 +80,7 @@ unsafe fn loops<T: Float, S: Simd<T>>(
     packed_a: *mut T,
     packed_b: *mut T,
 ) {
-    let Part { job, rows, cols } = part;
+    let Part { job, rows, cols, .. } = part;
     // Loop 4: blocks of rows, whose part of A is packed into L2.
     for row in rows.clone().step_by(blocks.mc) {
         let block_rows = blocks.mc.min(rows.end - row);
@@ -91,19 +94,79 @@ unsafe fn loops<T: Float, S: Simd<T>>(
                 // SAFETY: the block lies in A; the buffer has room for it.
                 false => unsafe { Rows::packed(simd, a, block_rows, k, packed_a) },
             };
-            // Loop 2: panels of B's columns, kept in L1.
-            let mut col = cols.start;
-            while col < cols.end {
+            // Loop 2: blocks of B's columns. While one is multiplied, the next is packed.
+            let columns_at = |col: usize, buffer| {
                 let b = Matrix { data: job.b.at(p, col), ..job.b };
-                let left = cols.end - col;
-                // SAFETY: the panel lies in B and its tiles in C; the buffers have room.
-                unsafe {
-                    let panel = Panel::new(simd, b, k, left, job.rows, packed_b);
-                    panel.multiply(simd, a, block_rows, (row, col), &output);
-                    col += panel.cols;
-                }
+                Columns::new::<S>(b, k, cols.end - col, block_rows, &blocks, buffer)
+            };
+            let mut buffers = [packed_b, packed_b.wrapping_add(blocks.packed_b_len())];
+            let mut col = cols.start;
+            let mut columns = columns_at(col, buffers[0]);
+            while columns.cols > 0 {
+                buffers.swap(0, 1);
+                let next = columns_at(col + columns.cols, buffers[0]).ahead();
+                // SAFETY: the columns lie in B and their tiles in C; the buffers have room.
+                unsafe { multiply(simd, a, block_rows, (columns, next), (row, col), &output) };
+                col += columns.cols;
+                columns = next.done();
             }
         }
+    }
+}
+
+/// Loop 1: the tiles of A's rows, and of each the panels of a block of columns. After each tile, a
+/// part of the next block is packed, which was fetched meanwhile. A block that nothing was there to
+/// pack during is packed panel by panel, by the first tile or right before it.
+///
+/// # Safety
+/// As [`microkernel::run`], for all tiles.
+#[inline(always)]
+unsafe fn multiply<T: Float, S: Simd<T>>(
+    simd: S,
+    a: Rows<T>,
+    rows: usize,
+    (columns, next): (Columns<T>, Columns<T>),
+    (row, col): (usize, usize),
+    output: &Output<T>,
+) {
+    let tiles = tiles::<T, S>(rows);
+    let panels = columns.panels();
+    let mut i = 0;
+    for tile in 0..tiles {
+        let height = next_tile_rows(rows - i, tile_rows::<T, S>());
+        let mut j = 0;
+        for index in 0..panels {
+            let panel = columns.panel::<S>(j);
+            let part = next.part::<S>((tile, tiles), (index, panels));
+            let unpacked = tile == 0 && columns.is_unpacked();
+            let keeps_b = unpacked && columns.can_be_kept::<S>(&panel);
+            if unpacked && !keeps_b {
+                // SAFETY: the caller vouches for the columns and their buffer.
+                unsafe { columns.pack_panel(simd, j) };
+            }
+            let source = if keeps_b { columns.panel_in_place(j) } else { columns.panel::<S>(j) };
+            let args = Tile {
+                k: columns.k,
+                a: a.data.wrapping_add(i * a.row_distance),
+                a_stride: a.stride.unwrap_or(height),
+                b: source.data,
+                b_stride: source.stride,
+                keep: columns.packed_at(j),
+                fetch: next.fetch(&part),
+                row: row + i,
+                col: col + j,
+                cols: panel.cols,
+                output,
+            };
+            let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, keeps_b };
+            // SAFETY: the caller vouches for the tiles, and for the next columns.
+            unsafe {
+                microkernel::run(simd, shape, &args);
+                next.pack(simd, part);
+            }
+            j += panel.cols;
+        }
+        i += height;
     }
 }
 
@@ -129,111 +192,11 @@ impl<T: Float> Rows<T> {
     }
 
     /// # Safety
-    /// As [`pack_a`].
+    /// As [`PackA::new`].
     #[inline(always)]
     unsafe fn packed<S: Simd<T>>(simd: S, a: Matrix<T>, rows: usize, k: usize, to: *mut T) -> Self {
         // SAFETY: the caller vouches for it.
-        unsafe { pack_a(simd, a, rows, k, to) };
+        unsafe { simd.call(PackA::new(a, rows, k, to)) };
         Rows { data: to, lies: Lies::InSteps, stride: None, row_distance: k }
-    }
-}
-
-/// Whether a panel of a row-major B is kept as the first of its tiles reads it, instead of being
-/// packed before. That saves a pass, but the first tile waits for B where many tiles would not
-/// notice a pass, or where each of B's vectors lies in two cache lines.
-fn keep_b_while_reading<T>(b: Matrix<T>, rows: usize) -> bool {
-    let row_bytes = b.row_stride * size_of::<T>();
-    let aligned = b.data.addr().is_multiple_of(64) && row_bytes.is_multiple_of(64);
-    rows <= if aligned { 192 } else { 64 }
-}
-
-/// A panel of B: where it lies, or packed.
-#[derive(Clone, Copy)]
-struct Panel<T> {
-    data: *const T,
-    stride: usize,
-    k: usize,
-    cols: usize,
-    vectors: usize,
-    /// Where it is, or can be, packed.
-    buffer: *mut T,
-}
-
-impl<T: Float> Panel<T> {
-    /// The next panel of B, whose `left` columns have `k` elements; left in place if whole vectors
-    /// can be read there.
-    ///
-    /// # Safety
-    /// The elements lie in `b`; `buffer` is valid for writes of a packed panel.
-    #[inline(always)]
-    unsafe fn new<S: Simd<T>>(
-        simd: S,
-        b: Matrix<T>,
-        k: usize,
-        left: usize,
-        rows: usize,
-        buffer: *mut T,
-    ) -> Self {
-        let wide = wide_vectors::<T, S>(rows);
-        let cols = left.min(tile_cols::<T, S>());
-        let panel = Panel { data: b.data, stride: b.row_stride, k, cols, vectors: wide, buffer };
-        if b.col_stride == 1 && left >= wide * S::LANES && keep_b_while_reading(b, rows) {
-            return Panel { cols: wide * S::LANES, ..panel };
-        }
-        let vectors = cols.div_ceil(S::LANES);
-        if b.col_stride == 1 && cols == vectors * S::LANES && keep_b_while_reading(b, rows) {
-            return Panel { vectors, ..panel };
-        }
-        let stride = vectors * S::LANES;
-        // SAFETY: the caller vouches for both.
-        unsafe { pack_b(simd, b, k, cols, stride, buffer) };
-        Panel { data: buffer, stride, vectors, ..panel }
-    }
-
-    /// Loop 1: the tiles of A's rows. The first one leaves the panel packed for the others.
-    ///
-    /// # Safety
-    /// As [`microkernel::run`], for all tiles.
-    #[inline(always)]
-    unsafe fn multiply<S: Simd<T>>(
-        mut self,
-        simd: S,
-        a: Rows<T>,
-        rows: usize,
-        (row, col): (usize, usize),
-        output: &Output<T>,
-    ) {
-        let mut i = 0;
-        while i < rows {
-            let height = next_tile_rows(rows - i, tile_rows::<T, S>());
-            let shape = Shape {
-                rows: height,
-                vectors: self.vectors,
-                a: a.lies,
-                keeps_b: self.vectors == TILE_VECTORS
-                    && a.lies == Lies::InSteps
-                    && self.data != self.buffer
-                    && i + height < rows,
-            };
-            let tile = Tile {
-                k: self.k,
-                a: a.data.wrapping_add(i * a.row_distance),
-                a_stride: a.stride.unwrap_or(height),
-                b: self.data,
-                b_stride: self.stride,
-                keep: self.buffer,
-                ahead: 2 * self.stride,
-                row: row + i,
-                col,
-                cols: self.cols,
-                output,
-            };
-            // SAFETY: the caller vouches for the tiles.
-            unsafe { microkernel::run(simd, shape, &tile) };
-            if shape.keeps_b {
-                self = Panel { data: self.buffer, stride: tile_cols::<T, S>(), ..self };
-            }
-            i += height;
-        }
     }
 }

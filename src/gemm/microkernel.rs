@@ -9,7 +9,6 @@
 //! - B: row p is `vectors` whole vectors at `b + p · b_stride`. That is a packed panel, or a
 //!   row-major operand where it lies. Columns past C's edge must be there to read (packing pads
 //!   with 0).
-//! - A tile that keeps B writes it to `keep` as it is read, as a packed panel for the tiles below.
 //! - `cols` of the tile's columns lie in C.
 //! - No pointer need be aligned.
 
@@ -24,7 +23,7 @@ pub(super) struct Shape {
     pub(super) rows: usize,
     pub(super) vectors: usize,
     pub(super) a: Lies,
-    /// Whether B is kept, packed, as it is read.
+    /// Whether B, read where it lies, is packed on the way.
     pub(super) keeps_b: bool,
 }
 
@@ -38,20 +37,15 @@ pub(super) enum Lies {
 }
 
 impl Shape {
-    /// Whether there is such a function. Tiles that keep B are followed by others below, so they
-    /// are not low; tiles of 4 and 8 vectors are for products of few rows.
+    /// Whether there is such a function. Tiles of 4 and 8 vectors are for products of few rows;
+    /// tiles that keep B have others below them, so they are whole.
     const fn exists<T: Float, S: Simd<T>>(self) -> bool {
-        if self.vectors <= TILE_VECTORS {
-            let most = tile_rows::<T, S>();
-            let plain = !self.keeps_b;
-            let keeps = self.vectors == TILE_VECTORS
-                && matches!(self.a, Lies::InSteps)
-                && 2 * self.rows >= most;
-            self.rows <= most && (plain || keeps)
+        if self.keeps_b {
+            self.vectors == TILE_VECTORS && self.rows == tile_rows::<T, S>()
+        } else if self.vectors <= TILE_VECTORS {
+            self.rows <= tile_rows::<T, S>()
         } else {
-            !self.keeps_b
-                && matches!(self.a, Lies::InSteps)
-                && self.vectors <= wide_vectors::<T, S>(self.rows)
+            matches!(self.a, Lies::InSteps) && self.vectors <= wide_vectors::<T, S>(self.rows)
         }
     }
 }
@@ -64,16 +58,29 @@ pub(super) struct Tile<'a, T> {
     pub(super) a_stride: usize,
     pub(super) b: *const T,
     pub(super) b_stride: usize,
-    /// Where B's panel is copied to by a tile that keeps it.
+    /// Where a tile that keeps B packs it.
     pub(super) keep: *mut T,
-    /// How far on from B's elements to fetch, where B lies unpacked.
-    pub(super) ahead: usize,
+    /// What to fetch for later while the tile is computed.
+    pub(super) fetch: Fetch<T>,
     /// The tile's first row, as the microkernel sees C.
     pub(super) row: usize,
     /// The tile's first column.
     pub(super) col: usize,
     pub(super) cols: usize,
     pub(super) output: &'a Output<T>,
+}
+
+/// Cache lines to ask for, some at each of the first steps of k.
+#[derive(Clone, Copy)]
+pub(super) struct Fetch<T> {
+    /// The first line.
+    pub(super) at: *const T,
+    /// How many steps ask for lines.
+    pub(super) steps: usize,
+    /// From a step's first line to the next step's.
+    pub(super) step: usize,
+    /// How many adjacent lines a step asks for.
+    pub(super) lines: usize,
 }
 
 /// Computes a tile.
@@ -97,7 +104,8 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         };
     }
     match (shape.a, shape.keeps_b, shape.vectors) {
-        (Lies::InSteps, true, 2) => call!(InSteps, true, 2, 3 4 5 6 7 8 9 10 11 12 13 14),
+        (Lies::InSteps, true, 2) => call!(InSteps, true, 2, 6 14),
+        (Lies::InRows, true, 2) => call!(InRows, true, 2, 6 14),
         (Lies::InSteps, false, 2) => call!(InSteps, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         (Lies::InSteps, false, 1) => call!(InSteps, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         (Lies::InSteps, false, 4) => call!(InSteps, false, 4, 1 2 3 4 5 6),
@@ -137,9 +145,6 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KE
     }
 }
 
-/// Steps of k from which it pays to fetch C's tile before they begin.
-const PREFETCH_K: usize = 32;
-
 /// The tile of A·B.
 ///
 /// # Safety
@@ -161,19 +166,24 @@ unsafe fn multiply<
     let (a_row, a_step) = if in_rows { (tile.a_stride, 1) } else { (1, tile.a_stride) };
     let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
     let (mut a, mut b, mut keep) = (tile.a, tile.b, tile.keep);
-    if tile.k >= PREFETCH_K && VECTORS <= TILE_VECTORS {
-        for i in 0..ROWS {
-            let c = tile.output.at(tile.row + i, tile.col);
+    let mut c = tile.output.at(tile.row, tile.col);
+    let mut fetch = tile.fetch;
+    for p in 0..tile.k {
+        if VECTORS <= TILE_VECTORS && p < ROWS {
             for j in 0..VECTORS {
-                simd.prefetch(c.wrapping_add(j * S::LANES));
+                simd.prefetch_l2(c.wrapping_add(j * S::LANES));
             }
-            simd.prefetch(c.wrapping_add(VECTORS * S::LANES - 1));
+            simd.prefetch_l2(c.wrapping_add(VECTORS * S::LANES - 1));
+            c = c.wrapping_add(tile.output.row_stride);
         }
-    }
-    for _ in 0..tile.k {
+        if p < fetch.steps {
+            for line in 0..fetch.lines {
+                simd.prefetch_l2(fetch.at.wrapping_add(line * (64 / size_of::<T>())));
+            }
+            fetch.at = fetch.at.wrapping_add(fetch.step);
+        }
         let mut row = [simd.splat(T::ZERO); VECTORS];
-        // SAFETY: the contract has ROWS elements of A and VECTORS vectors of B and, with KEEPS_B,
-        // at `keep`, at each of the k steps.
+        // SAFETY: the contract has ROWS elements of A and VECTORS vectors of B at each of the k steps.
         unsafe {
             for j in 0..VECTORS {
                 row[j] = simd.load_ptr(b.add(j * S::LANES));
@@ -188,17 +198,18 @@ unsafe fn multiply<
                 }
             }
         }
-        if KEEPS_B || VECTORS > TILE_VECTORS {
-            let ahead = b.wrapping_add(tile.ahead);
-            for j in 0..VECTORS {
-                simd.prefetch(ahead.wrapping_add(j * S::LANES));
-            }
+        let ahead = if KEEPS_B || VECTORS > TILE_VECTORS { 2 } else { 8 };
+        for j in 0..VECTORS {
+            simd.prefetch(b.wrapping_add(ahead * tile.b_stride + j * S::LANES));
         }
-        a = a.wrapping_add(a_step);
-        b = b.wrapping_add(tile.b_stride);
+        if !in_rows {
+            simd.prefetch(a.wrapping_add(ahead * a_step));
+        }
         if KEEPS_B {
             keep = keep.wrapping_add(VECTORS * S::LANES);
         }
+        a = a.wrapping_add(a_step);
+        b = b.wrapping_add(tile.b_stride);
     }
     acc
 }

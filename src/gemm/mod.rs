@@ -4,6 +4,8 @@
 //! a view's [`t()`](crate::MatRef::t).
 
 #[cfg(any(target_arch = "x86_64", test))]
+mod columns;
+#[cfg(any(target_arch = "x86_64", test))]
 mod dot;
 #[cfg(any(target_arch = "x86_64", test))]
 mod driver;

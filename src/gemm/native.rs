@@ -6,6 +6,7 @@
 use super::dot::DotPart;
 use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
+use super::params::second_level;
 use super::plan::Way;
 use super::{Epilogue, Product, multiply_adds};
 use crate::arch::{Kernel, Simd, Token};
@@ -15,6 +16,16 @@ use crate::view::MatRef;
 
 /// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
 pub(super) fn run<T: Float>(product: Product<'_, T>, token: Token, par: Par) {
+    run_with_cache(product, token, par, second_level());
+}
+
+/// As [`run`], in blocks for a second-level cache of `cache` bytes. It changes no bit of the result.
+pub(super) fn run_with_cache<T: Float>(
+    product: Product<'_, T>,
+    token: Token,
+    par: Par,
+    cache: usize,
+) {
     let work = multiply_adds(product.a.rows(), product.a.cols(), product.b.cols());
     let job = Job::new(product);
     let way = job.best_way(token.run::<T, _>(Lanes));
@@ -32,7 +43,7 @@ pub(super) fn run<T: Float>(product: Product<'_, T>, token: Token, par: Par) {
         if way == Way::Dots {
             token.run(DotPart { job, rows, cols });
         } else {
-            token.run(Part { job, rows, cols });
+            token.run(Part { job, rows, cols, cache });
         }
     });
 }

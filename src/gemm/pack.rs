@@ -1,12 +1,12 @@
 //! Packing: operands copied into the order in which the microkernel reads them.
 //!
 //! A block of A becomes panels of a tile's rows, each stored step of k by step of k; a block of B
-//! becomes one panel of a tile's columns, padded with 0 to whole vectors. What lies along the other
+//! becomes panels of a tile's columns, padded with 0 to whole vectors. What lies along the other
 //! direction is transposed in registers, a block of vectors at a time.
 
 use super::output::Matrix;
-use super::params::{next_tile_rows, tile_rows};
-use crate::arch::Simd;
+use super::params::{next_tile_rows, tile_cols, tile_rows};
+use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
 /// Elements that packing `m` × `k` of A takes. Vectors are stored whole, over elements that are
@@ -15,86 +15,191 @@ pub(super) const fn packed_a_len<T: Float, S: Simd<T>>(m: usize, k: usize) -> us
     m * k + S::LANES
 }
 
-/// Packs `m` × `k` elements of A into panels of a tile's rows each.
-///
-/// # Safety
-/// `a` is valid for reads of the elements, `to` for writes of [`packed_a_len`] elements.
-#[inline(always)]
-pub(super) unsafe fn pack_a<T: Float, S: Simd<T>>(
-    simd: S,
+/// Packs a block of A into panels of a tile's rows each.
+pub(super) struct PackA<T> {
     a: Matrix<T>,
     m: usize,
     k: usize,
     to: *mut T,
-) {
-    let mut row = 0;
-    while row < m {
-        let rows = next_tile_rows(m - row, tile_rows::<T, S>());
-        // The vectors of a panel's last rows reach over the first rows of the next step, which
-        // are therefore written later.
-        for i in (0..rows).step_by(S::LANES).rev() {
-            let part = Matrix { data: a.at(row + i, 0), ..a };
-            // SAFETY: the caller vouches for A's block and for the packed panels.
-            unsafe {
-                pack_lanes(simd, part, S::LANES.min(rows - i), k, to.add(row * k + i), rows);
-            }
-        }
-        row += rows;
+}
+
+impl<T> PackA<T> {
+    /// # Safety
+    /// `a` is valid for reads of `m` × `k` elements, `to` for writes of [`packed_a_len`] elements.
+    pub(super) unsafe fn new(a: Matrix<T>, m: usize, k: usize, to: *mut T) -> Self {
+        PackA { a, m, k, to }
     }
 }
 
-/// Packs at most `LANES` rows of A, steps of k `step` apart.
-///
-/// # Safety
-/// `a` is valid for reads of `rows` × `k` elements, `to` for writes of `k` vectors.
-#[inline(always)]
-unsafe fn pack_lanes<T: Float, S: Simd<T>>(
-    simd: S,
-    a: Matrix<T>,
-    rows: usize,
-    k: usize,
-    to: *mut T,
-    step: usize,
-) {
-    // SAFETY: the caller vouches for the elements and for a vector at each step.
-    unsafe {
-        if a.col_stride == 1 {
-            for p in (0..k).step_by(S::LANES) {
-                let steps = S::LANES.min(k - p);
-                simd.transpose_ptr(a.at(0, p), a.row_stride, rows, steps, to.add(p * step), step);
-            }
-        } else if a.row_stride == 1 {
-            for p in 0..k {
-                simd.store_ptr(simd.load_first_ptr(a.at(0, p), rows), to.add(p * step));
-            }
-        } else {
-            for p in 0..k {
-                for i in 0..rows {
-                    to.add(p * step + i).write(*a.at(i, p));
+impl<T: Float> Kernel<T> for PackA<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let PackA { a, m, k, to } = self;
+        // SAFETY: who made this vouches for A's block and for the panels.
+        unsafe {
+            if a.row_stride == 1 && a.col_stride != 1 {
+                let several = PANELS_AT_ONCE * tile_rows::<T, S>();
+                for row in (0..m).step_by(several) {
+                    pack_columns(simd, a, (row, m.min(row + several)), (m, k), to);
+                }
+            } else {
+                let mut row = 0;
+                while row < m {
+                    let rows = next_tile_rows(m - row, tile_rows::<T, S>());
+                    let panel = Matrix { data: a.at(row, 0), ..a };
+                    pack_rows(simd, panel, rows, k, to.add(row * k));
+                    row += rows;
                 }
             }
         }
     }
 }
 
-/// Packs `k` × `cols` elements of B as one panel of `width` columns, a multiple of `LANES`.
+/// How many of A's panels are packed together where its columns are contiguous: a column is read in
+/// pieces of some cache lines, each of which may lie in a page of its own.
+const PANELS_AT_ONCE: usize = 8;
+
+/// How many of those columns ahead to fetch.
+const COLUMNS_AHEAD: usize = 8;
+
+/// Packs rows `first` to `end` of `m` × `k`, of an A whose columns are contiguous.
+///
+/// # Safety
+/// As [`PackA::new`]; a panel begins at row `first`.
+#[inline(always)]
+unsafe fn pack_columns<T: Float, S: Simd<T>>(
+    simd: S,
+    a: Matrix<T>,
+    (first, end): (usize, usize),
+    (m, k): (usize, usize),
+    to: *mut T,
+) {
+    for p in 0..k {
+        for row in (first..end).step_by(64 / size_of::<T>()) {
+            simd.prefetch(a.at(row, p + COLUMNS_AHEAD));
+        }
+        let mut row = first;
+        while row < end {
+            let rows = next_tile_rows(m - row, tile_rows::<T, S>());
+            for i in (0..rows).step_by(S::LANES) {
+                let len = S::LANES.min(rows - i);
+                // SAFETY: the caller vouches for the elements. A vector reaches over elements of
+                // its panel that are written later; the last one is cut.
+                unsafe {
+                    let x = simd.load_first_ptr(a.at(row + i, p), len);
+                    let to = to.add(row * k + p * rows + i);
+                    match p + 1 == k {
+                        true => simd.store_first_ptr(x, to, len),
+                        false => simd.store_ptr(x, to),
+                    }
+                }
+            }
+            row += rows;
+        }
+    }
+}
+
+/// Packs a panel of `rows` rows of A.
+///
+/// # Safety
+/// `a` is valid for reads of `rows` × `k` elements, `to` for writes of as many and a vector.
+#[inline(always)]
+unsafe fn pack_rows<T: Float, S: Simd<T>>(
+    simd: S,
+    a: Matrix<T>,
+    rows: usize,
+    k: usize,
+    to: *mut T,
+) {
+    // The vectors of a panel's last rows reach over the first rows of the next step, which are
+    // therefore written later.
+    for i in (0..rows).step_by(S::LANES).rev() {
+        let lanes = S::LANES.min(rows - i);
+        // SAFETY: the caller vouches for the elements and for a vector at each step.
+        unsafe {
+            if a.col_stride == 1 {
+                for p in (0..k).step_by(S::LANES) {
+                    let (steps, to) = (S::LANES.min(k - p), to.add(p * rows + i));
+                    simd.transpose_ptr(a.at(i, p), a.row_stride, lanes, steps, to, rows);
+                }
+            } else {
+                for p in 0..k {
+                    for lane in i..i + lanes {
+                        to.add(p * rows + lane).write(*a.at(lane, p));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs some steps of k of a block of B's columns into panels of a tile's columns each.
+pub(super) struct PackB<T> {
+    b: Matrix<T>,
+    steps: usize,
+    cols: usize,
+    to: *mut T,
+    first_step: usize,
+    panel_len: usize,
+}
+
+impl<T> PackB<T> {
+    /// `b` begins at the first of `steps` steps of k, which is the panels' `first_step`. The panels
+    /// begin at `to`, `panel_len` elements apart.
+    ///
+    /// # Safety
+    /// `b` is valid for reads of `steps` × `cols` elements, `to` for writes of the steps of the
+    /// panels.
+    pub(super) unsafe fn new(
+        b: Matrix<T>,
+        (first_step, steps): (usize, usize),
+        cols: usize,
+        to: *mut T,
+        panel_len: usize,
+    ) -> Self {
+        PackB { b, steps, cols, to, first_step, panel_len }
+    }
+}
+
+impl<T: Float> Kernel<T> for PackB<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let PackB { b, steps, cols, first_step, panel_len, .. } = self;
+        let mut to = self.to;
+        for col in (0..cols).step_by(tile_cols::<T, S>()) {
+            let panel_cols = tile_cols::<T, S>().min(cols - col);
+            let width = panel_cols.next_multiple_of(S::LANES);
+            let panel = Matrix { data: b.at(0, col), ..b };
+            // SAFETY: who made this vouches for the steps of B and of the panels.
+            unsafe {
+                pack_panel(simd, panel, steps, (panel_cols, width), to.add(first_step * width))
+            };
+            to = to.wrapping_add(panel_len);
+        }
+    }
+}
+
+/// Packs `k` × `cols` elements of B as a panel of `width` columns, a multiple of `LANES`.
 ///
 /// # Safety
 /// `b` is valid for reads of the elements, `to` for writes of `k` × `width`.
 #[inline(always)]
-pub(super) unsafe fn pack_b<T: Float, S: Simd<T>>(
+unsafe fn pack_panel<T: Float, S: Simd<T>>(
     simd: S,
     b: Matrix<T>,
     k: usize,
-    cols: usize,
-    width: usize,
+    (cols, width): (usize, usize),
     to: *mut T,
 ) {
     // SAFETY: the caller vouches for the elements of B and for the panel.
     unsafe {
         if b.row_stride == 1 {
             for j in (0..width).step_by(S::LANES) {
-                let lanes = S::LANES.min(cols.saturating_sub(j));
+                let lanes = S::LANES.min(cols - j);
                 for p in (0..k).step_by(S::LANES) {
                     let to = to.add(p * width + j);
                     let steps = S::LANES.min(k - p);
@@ -102,45 +207,21 @@ pub(super) unsafe fn pack_b<T: Float, S: Simd<T>>(
                 }
             }
         } else if b.col_stride == 1 {
-            copy_rows(simd, b, k, cols, width, to);
+            for p in 0..k {
+                for j in (0..width).step_by(S::LANES) {
+                    let x = match j + S::LANES <= cols {
+                        true => simd.load_ptr(b.at(p, j)),
+                        false => simd.load_first_ptr(b.at(p, j), cols - j),
+                    };
+                    simd.store_ptr(x, to.add(p * width + j));
+                }
+            }
         } else {
             for p in 0..k {
                 for j in 0..width {
                     let x = if j < cols { *b.at(p, j) } else { T::ZERO };
                     to.add(p * width + j).write(x);
                 }
-            }
-        }
-    }
-}
-
-/// How many rows ahead to fetch: they may lie in a page each, where the processor does not.
-const ROWS_AHEAD: usize = 8;
-
-/// Packs a panel of B from rows.
-///
-/// # Safety
-/// As [`pack_b`].
-#[inline(always)]
-unsafe fn copy_rows<T: Float, S: Simd<T>>(
-    simd: S,
-    b: Matrix<T>,
-    k: usize,
-    cols: usize,
-    width: usize,
-    to: *mut T,
-) {
-    for p in 0..k {
-        for j in (0..width).step_by(S::LANES) {
-            simd.prefetch(b.at(p + ROWS_AHEAD, j));
-            // SAFETY: the caller vouches for the elements of B and for the panel.
-            unsafe {
-                let x = if j + S::LANES <= cols {
-                    simd.load_ptr(b.at(p, j))
-                } else {
-                    simd.load_first_ptr(b.at(p, j), cols.saturating_sub(j))
-                };
-                simd.store_ptr(x, to.add(p * width + j));
             }
         }
     }

@@ -5,8 +5,9 @@
 //! | block | what it is | bound |
 //! | --- | --- | --- |
 //! | MR × NR | the tile of C that the microkernel holds in registers | the registers, less those for a row of B and an element of A |
-//! | KC | the steps of k between two visits to C | a KC × NR panel of B is 48 KiB, which measures best with an L1 of 32 KiB and fits the newer ones |
-//! | MC | rows of A packed at a time | an MC × KC block of A fills half of L2 |
+//! | KC | the steps of k between two visits to C | a constant, 512: an MR × KC panel of A stays in L1, and B's panels may come from L2 |
+//! | NC | columns of B packed at a time, twice: one block is multiplied, the next one packed | two KC × NC blocks fill half of L2 |
+//! | MC | rows of A packed at a time | an MC × KC block of A is twice L2: it is read once for each block of B, in one stream |
 
 use super::output::Matrix;
 use crate::arch::{Simd, caches};
@@ -49,8 +50,19 @@ pub(super) fn next_tile_rows(left: usize, most: usize) -> usize {
     }
 }
 
-/// Bytes of a panel of B.
-const PANEL_BYTES: usize = 48 << 10;
+/// How many tiles `rows` rows are cut into by [`next_tile_rows`].
+pub(super) const fn tiles<T: Float, S: Simd<T>>(rows: usize) -> usize {
+    rows.div_ceil(tile_rows::<T, S>())
+}
+
+/// How many tiles may read a row-major panel of B where it lies before packing it pays.
+pub(super) const IN_PLACE_TILES: usize = 2;
+
+/// Rows from which packing B a block of panels ahead pays.
+const PACKED_AHEAD_ROWS: usize = 192;
+
+/// The most steps of k between two visits to C.
+const MOST_STEPS: usize = 512;
 
 /// How a product is cut for the caches.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +71,8 @@ pub(super) struct Blocks {
     pub(super) kc: usize,
     /// Rows of A.
     pub(super) mc: usize,
+    /// Columns of B, whole panels.
+    pub(super) nc: usize,
     /// Whether A is read where it lies.
     pub(super) a_in_place: bool,
 }
@@ -70,33 +84,43 @@ pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if (stride * size_of::<T>()).is_multiple_of(page) => 1,
         (_, 1) => 16,
+        (1, stride) if (stride * size_of::<T>()).is_multiple_of(page) => 2,
         (1, _) => 32,
         _ => 0,
     }
 }
 
 impl Blocks {
-    /// The blocks for `part_rows` × `part_cols` of a product with `rows` rows and `k` steps. Blocks
-    /// of k have like sizes, and do not depend on the part.
+    /// The blocks for `part_rows` × `part_cols` of a product with `rows` rows and `k` steps, with a
+    /// second-level cache of `cache` bytes. Blocks of k have like sizes, and depend on neither the
+    /// part nor the cache.
     pub(super) fn new<T: Float, S: Simd<T>>(
         (rows, k): (usize, usize),
         (part_rows, part_cols): (usize, usize),
         a: Matrix<T>,
+        cache: usize,
     ) -> Self {
-        let row_bytes = tile_cols::<T, S>() * size_of::<T>();
-        let most = (PANEL_BYTES / row_bytes).min(512);
-        let kc = k.div_ceil(k.div_ceil(most).max(1)).next_multiple_of(8).min(k.max(1));
-        let mc = (second_level() / 2 / (kc * size_of::<T>())).clamp(64, 2048);
+        let (height, width) = (tile_rows::<T, S>(), tile_cols::<T, S>());
+        let kc = k.div_ceil(k.div_ceil(MOST_STEPS).max(1)).next_multiple_of(8).min(k.max(1));
+        let step_bytes = kc * size_of::<T>();
+        let mc = (2 * cache / step_bytes).max(64);
         let mc = part_rows.div_ceil(part_rows.div_ceil(mc).max(1));
-        let mc = mc.next_multiple_of(tile_rows::<T, S>()).min(part_rows.max(1));
-        let few_panels = part_cols <= in_place_panels(a) * tile_cols::<T, S>();
+        let mc = mc.next_multiple_of(height).min(part_rows.max(1));
+        let nc = if part_rows < PACKED_AHEAD_ROWS { 1 } else { cache / 4 / step_bytes };
+        let nc = nc.clamp(1, part_cols).next_multiple_of(width);
+        let few_panels = part_cols <= in_place_panels(a) * width;
         let wide = wide_vectors::<T, S>(rows) > TILE_VECTORS;
-        Blocks { kc, mc, a_in_place: few_panels && !wide }
+        Blocks { kc, mc, nc, a_in_place: few_panels && !wide }
+    }
+
+    /// Elements of a packed block of B.
+    pub(super) const fn packed_b_len(&self) -> usize {
+        self.kc * self.nc
     }
 }
 
 /// Bytes of this processor's second-level cache, asked once.
-fn second_level() -> usize {
+pub(super) fn second_level() -> usize {
     static BYTES: OnceLock<usize> = OnceLock::new();
     *BYTES.get_or_init(caches::second_level)
 }

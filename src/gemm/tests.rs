@@ -320,6 +320,32 @@ fn several_blocks_of_rows_and_of_k() {
     }));
 }
 
+#[test]
+fn blocks_of_rows_and_columns_change_no_bit() {
+    // With so small a cache, blocks are a few panels wide and 64 rows high.
+    let shapes = [(200, 170, 40), (193, 65, 530), (460, 97, 24), (192, 33, 1)];
+    let layouts = [Layout::Rows, Layout::PaddedCols, Layout::Sparse];
+    for (m, n, k) in shapes {
+        for (a, b) in layouts.into_iter().flat_map(|a| layouts.map(|b| (a, b))) {
+            let case = Case { m, n, k, a, b, beta: -0.5, finish: Finish::ReluMask, ..PLAIN };
+            blocks_change_no_bit::<f32>(case);
+            blocks_change_no_bit::<f64>(case);
+        }
+    }
+}
+
+fn blocks_change_no_bit<T: Float>(case: Case) {
+    let prepared = Prepared::<T>::new(case);
+    for token in tokens() {
+        let want = prepared.compute(|product| native::run(product, token, Par::Seq));
+        for cache in [0, 20 << 10, 200 << 10] {
+            let found =
+                prepared.compute(|product| native::run_with_cache(product, token, Par::Seq, cache));
+            assert!(want == found, "blocks for {cache} bytes change the result: {case:?}");
+        }
+    }
+}
+
 #[cfg(feature = "rayon")]
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {

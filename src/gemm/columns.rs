@@ -1,0 +1,215 @@
+//! Blocks of B's columns: read where they lie, or packed, and when.
+//!
+//! Packing a block costs a pass over it, in which the multipliers would wait for memory. So it is
+//! done on the side. The first tile that reads a row-major panel packs it as it goes
+//! ([`Shape::keeps_b`](super::microkernel::Shape)). A large product packs a block of columns in small
+//! parts while the block before it is multiplied: each tile asks for the cache lines of a part, and
+//! once it is done the part, which has arrived in L2, is packed.
+
+use super::microkernel::Fetch;
+use super::output::Matrix;
+use super::pack::PackB;
+use super::params::{Blocks, IN_PLACE_TILES, tile_cols, tiles, wide_vectors};
+use crate::arch::Simd;
+use crate::float::Float;
+use std::ops::Range;
+
+/// A block of B's columns, along some steps of k.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<T> {
+    /// From its first element on.
+    b: Matrix<T>,
+    pub(super) k: usize,
+    /// 0 past the last block.
+    pub(super) cols: usize,
+    /// Columns of a panel, except the last.
+    panel_cols: usize,
+    state: State,
+    /// Where it is packed.
+    buffer: *mut T,
+}
+
+/// How far a block is.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// It is read where it lies.
+    InPlace,
+    /// Its panels are packed by, or before, the tiles that read them first.
+    Unpacked,
+    /// It is being packed while the block before it is multiplied.
+    Ahead,
+    Packed,
+}
+
+/// A panel as the microkernel reads it.
+pub(super) struct Panel<T> {
+    pub(super) data: *const T,
+    pub(super) stride: usize,
+    pub(super) cols: usize,
+    pub(super) vectors: usize,
+}
+
+/// Some steps of k of some columns of a block.
+pub(super) struct Part {
+    steps: Range<usize>,
+    cols: Range<usize>,
+}
+
+impl<T: Float> Columns<T> {
+    /// The next block of a B of which `left` columns have `k` elements, to be multiplied by `rows`
+    /// rows and packed, unless it is read in place, in `buffer`.
+    #[inline(always)]
+    pub(super) fn new<S: Simd<T>>(
+        b: Matrix<T>,
+        k: usize,
+        left: usize,
+        rows: usize,
+        blocks: &Blocks,
+        buffer: *mut T,
+    ) -> Self {
+        let panel_cols = tile_cols::<T, S>();
+        let state = State::Unpacked;
+        let block = Columns { b, k, cols: left.min(blocks.nc), panel_cols, state, buffer };
+        if b.col_stride == 1 && tiles::<T, S>(rows) <= IN_PLACE_TILES {
+            let whole = left / S::LANES * S::LANES;
+            let wide = wide_vectors::<T, S>(rows) * S::LANES;
+            let cols = if whole >= wide { wide } else { whole.min(panel_cols) };
+            if cols > 0 {
+                return Columns { cols, panel_cols: cols, state: State::InPlace, ..block };
+            }
+        }
+        block
+    }
+
+    /// The same block, to be packed while the one before it is multiplied, where that pays.
+    #[inline(always)]
+    pub(super) fn ahead(self) -> Self {
+        let many_panels = self.cols > self.panel_cols;
+        match self.state {
+            State::Unpacked if many_panels => Columns { state: State::Ahead, ..self },
+            _ => self,
+        }
+    }
+
+    /// The same block when the one before it is done.
+    #[inline(always)]
+    pub(super) fn done(self) -> Self {
+        match self.state {
+            State::Ahead => Columns { state: State::Packed, ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether a tile of the first rows has to see to the packing of its panel.
+    #[inline(always)]
+    pub(super) fn is_unpacked(&self) -> bool {
+        self.state == State::Unpacked
+    }
+
+    /// Whether a panel can be packed by the tile that reads it first.
+    #[inline(always)]
+    pub(super) fn can_be_kept<S: Simd<T>>(&self, panel: &Panel<T>) -> bool {
+        self.b.col_stride == 1 && panel.cols == tile_cols::<T, S>()
+    }
+
+    /// The number of its panels.
+    #[inline(always)]
+    pub(super) fn panels(&self) -> usize {
+        self.cols.div_ceil(self.panel_cols)
+    }
+
+    /// The panel that begins at the block's column `col`, as it is read.
+    #[inline(always)]
+    pub(super) fn panel<S: Simd<T>>(&self, col: usize) -> Panel<T> {
+        let cols = self.panel_cols.min(self.cols - col);
+        let vectors = cols.div_ceil(S::LANES);
+        if self.state == State::InPlace {
+            return Panel { vectors, ..self.panel_in_place(col) };
+        }
+        Panel { data: self.packed_at(col), stride: vectors * S::LANES, cols, vectors }
+    }
+
+    /// The panel that begins at the block's column `col`, where it lies in B.
+    #[inline(always)]
+    pub(super) fn panel_in_place(&self, col: usize) -> Panel<T> {
+        let cols = self.panel_cols.min(self.cols - col);
+        Panel { data: self.b.at(0, col), stride: self.b.row_stride, cols, vectors: 0 }
+    }
+
+    /// Where the panel that begins at the block's column `col` is packed.
+    #[inline(always)]
+    pub(super) fn packed_at(&self, col: usize) -> *mut T {
+        self.buffer.wrapping_add(col * self.k)
+    }
+
+    /// Packs the panel that begins at the block's column `col`.
+    ///
+    /// # Safety
+    /// The block lies in B, and the buffer has room for it.
+    #[inline(always)]
+    pub(super) unsafe fn pack_panel<S: Simd<T>>(&self, simd: S, col: usize) {
+        let part = Part { steps: 0..self.k, cols: col..(col + self.panel_cols).min(self.cols) };
+        // SAFETY: the caller vouches for it.
+        unsafe { self.pack_any(simd, part) };
+    }
+
+    /// The part that is packed after the `tile.0`th of `tile.1` tiles of the `panel.0`th of
+    /// `panel.1` panels: where rows are contiguous, some steps of all columns; where columns are,
+    /// some steps of a panel's.
+    #[inline(always)]
+    pub(super) fn part<S: Simd<T>>(&self, tile: (usize, usize), panel: (usize, usize)) -> Part {
+        if self.state != State::Ahead {
+            return Part { steps: 0..0, cols: 0..0 };
+        }
+        let share = |index: usize, of: usize, grain: usize| {
+            let steps = self.k.div_ceil(of).next_multiple_of(grain);
+            (index * steps).min(self.k)..((index + 1) * steps).min(self.k)
+        };
+        if self.b.col_stride == 1 {
+            let steps = share(tile.0 * panel.1 + panel.0, tile.1 * panel.1, 1);
+            return Part { steps, cols: 0..self.cols };
+        }
+        let first = (panel.0 * self.panel_cols).min(self.cols);
+        let end = if panel.0 + 1 == panel.1 { self.cols } else { first + self.panel_cols };
+        Part { steps: share(tile.0, tile.1, S::LANES), cols: first..end.min(self.cols) }
+    }
+
+    /// The cache lines of B that hold a part.
+    #[inline(always)]
+    pub(super) fn fetch(&self, part: &Part) -> Fetch<T> {
+        let line = 64 / size_of::<T>();
+        let (steps, step, inner) = match (self.b.row_stride, self.b.col_stride) {
+            (row_stride, 1) => (part.steps.len(), row_stride, part.cols.len()),
+            (1, col_stride) => (part.cols.len(), col_stride, part.steps.len()),
+            _ => (0, 0, 0),
+        };
+        let at = self.b.at(part.steps.start, part.cols.start);
+        Fetch { at, steps, step, lines: inner.div_ceil(line) }
+    }
+
+    /// Packs a part.
+    ///
+    /// # Safety
+    /// The block lies in B, and the buffer has room for it.
+    #[inline(always)]
+    pub(super) unsafe fn pack<S: Simd<T>>(&self, simd: S, part: Part) {
+        if !part.steps.is_empty() {
+            // SAFETY: the caller vouches for it.
+            unsafe { self.pack_any(simd, part) };
+        }
+    }
+
+    /// # Safety
+    /// As [`pack`](Self::pack).
+    #[inline(always)]
+    unsafe fn pack_any<S: Simd<T>>(&self, simd: S, part: Part) {
+        let Part { steps, cols } = part;
+        let b = Matrix { data: self.b.at(steps.start, cols.start), ..self.b };
+        let to = self.packed_at(cols.start);
+        let (first_step, panel_len) = (steps.start, self.panel_cols * self.k);
+        // SAFETY: the caller vouches for the part of B and for the panels.
+        unsafe {
+            simd.call(PackB::new(b, (first_step, steps.len()), cols.len(), to, panel_len));
+        }
+    }
+}

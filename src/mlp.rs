@@ -288,6 +288,13 @@ impl<T: Float> Mlp<T> {
         }
         targets.check(batch, classes, self.options.ignore_index)?;
         self.reserve(batch)?;
+        // Kept only if nothing is refused after all.
+        let gradients = match update {
+            Update::Store if self.gradients.is_empty() => {
+                Some(zeros(&self.sizes, self.parameters.len())?)
+            }
+            _ => None,
+        };
         let par = self.par;
         par.enter(self.work(batch), |par| {
             self.forward(inputs, None, par)?;
@@ -302,8 +309,8 @@ impl<T: Float> Mlp<T> {
             let loss = softmax_cross_entropy::forward_backward_in_place(
                 logits, targets, &options, losses, par,
             )?;
-            if matches!(update, Update::Store) {
-                self.gradients.resize(self.parameters.len(), T::ZERO);
+            if let Some(gradients) = gradients {
+                self.gradients = gradients;
             }
             self.backward(inputs, update, par)?;
             Ok((loss, accuracy))

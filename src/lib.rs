@@ -30,6 +30,7 @@
 //! 4. The same inputs give the same bits on the same instruction set, for any number of threads.
 //! 5. Every kernel states its shapes, its error bound, and what it returns an error for.
 
+mod aligned;
 mod arch;
 mod compiled;
 pub mod cross_entropy;

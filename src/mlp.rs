@@ -8,6 +8,7 @@
 
 mod workspace;
 
+use crate::aligned::Aligned;
 use crate::dense::{self, Grad, Gradients};
 use crate::error::{Error, Result, check_length, check_shape};
 use crate::float::Float;
@@ -48,9 +49,9 @@ const PREDICT_ROWS: usize = 1024;
 pub struct Mlp<T: Float> {
     sizes: Vec<usize>,
     /// Weights (row-major) and biases of each layer, one after the other.
-    parameters: Vec<T>,
+    parameters: Aligned<T>,
     /// As the parameters; empty until they are asked for.
-    gradients: Vec<T>,
+    gradients: Aligned<T>,
     workspace: Workspace<T>,
     par: Par,
     options: LossOptions<'static, T>,
@@ -68,7 +69,7 @@ impl<T: Float> Mlp<T> {
         let mut mlp = Mlp {
             sizes: sizes.to_vec(),
             parameters: zeros(sizes, count_parameters::<T>(sizes)?)?,
-            gradients: Vec::new(),
+            gradients: Aligned::new(),
             workspace: Workspace::default(),
             par: Par::Seq,
             options: LossOptions::default(),
@@ -404,13 +405,12 @@ fn count_parameters<T>(sizes: &[usize]) -> Result<usize> {
 }
 
 /// As many zeros, if there is memory for them.
-fn zeros<T: Float>(sizes: &[usize], count: usize) -> Result<Vec<T>> {
+fn zeros<T: Float>(sizes: &[usize], count: usize) -> Result<Aligned<T>> {
     let (extent, found) = (sizes[0], sizes[1]);
-    let mut parameters = Vec::new();
-    let room = parameters.try_reserve_exact(count);
+    let mut zeros = Aligned::new();
+    let room = zeros.try_grow(count);
     room.map_err(|_| Error::TooLarge { argument: "sizes", extent, found })?;
-    parameters.resize(count, T::ZERO);
-    Ok(parameters)
+    Ok(zeros)
 }
 
 /// Where a layer's weights and biases lie among the parameters.

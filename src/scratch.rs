@@ -1,5 +1,6 @@
 //! Memory that a thread keeps from call to call, so that a steady state allocates nothing.
 
+use crate::aligned::Aligned;
 use std::cell::Cell;
 
 /// A thread's reusable memory for one element type.
@@ -16,15 +17,11 @@ macro_rules! scratch_impl {
         impl Scratch for $float {
             fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R {
                 thread_local! {
-                    static KEPT: Cell<Vec<$float>> = const { Cell::new(Vec::new()) };
+                    static KEPT: Cell<Aligned<$float>> = const { Cell::new(Aligned::new()) };
                 }
-                const LINE: usize = 64 / size_of::<$float>();
                 let mut memory = KEPT.take();
-                if memory.len() < len + LINE {
-                    memory.resize(len + LINE, 0.0);
-                }
-                let start = memory.as_ptr().align_offset(64).min(LINE);
-                let result = f(&mut memory[start..start + len]);
+                memory.try_grow(len).expect("there is memory for scratch");
+                let result = f(&mut memory[..len]);
                 let nested = KEPT.take();
                 KEPT.set(if nested.len() > memory.len() { nested } else { memory });
                 result

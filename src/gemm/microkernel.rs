@@ -145,6 +145,12 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KE
     }
 }
 
+/// Steps of k from which it pays to fetch C's tile, and operands ahead of their use.
+const PREFETCH_K: usize = 48;
+
+/// Rows of a tile from which there is time to fetch operands ahead.
+const PREFETCH_ROWS: usize = 5;
+
 /// The tile of A·B.
 ///
 /// # Safety
@@ -168,8 +174,13 @@ unsafe fn multiply<
     let (mut a, mut b, mut keep) = (tile.a, tile.b, tile.keep);
     let mut c = tile.output.at(tile.row, tile.col);
     let mut fetch = tile.fetch;
+    let long = tile.k >= PREFETCH_K;
+    let c_rows = if long && VECTORS <= TILE_VECTORS { ROWS } else { 0 };
+    let steps_ahead = if KEEPS_B || VECTORS > TILE_VECTORS { 2 } else { 8 };
+    let ahead = if long { steps_ahead } else { 0 };
+    let (a_ahead, b_ahead) = (ahead * a_step, ahead * tile.b_stride);
     for p in 0..tile.k {
-        if VECTORS <= TILE_VECTORS && p < ROWS {
+        if p < c_rows {
             for j in 0..VECTORS {
                 simd.prefetch_l2(c.wrapping_add(j * S::LANES));
             }
@@ -198,12 +209,13 @@ unsafe fn multiply<
                 }
             }
         }
-        let ahead = if KEEPS_B || VECTORS > TILE_VECTORS { 2 } else { 8 };
-        for j in 0..VECTORS {
-            simd.prefetch(b.wrapping_add(ahead * tile.b_stride + j * S::LANES));
+        if KEEPS_B || VECTORS > TILE_VECTORS || ROWS >= PREFETCH_ROWS {
+            for j in 0..VECTORS {
+                simd.prefetch(b.wrapping_add(b_ahead + j * S::LANES));
+            }
         }
-        if !in_rows {
-            simd.prefetch(a.wrapping_add(ahead * a_step));
+        if !in_rows && ROWS >= PREFETCH_ROWS {
+            simd.prefetch(a.wrapping_add(a_ahead));
         }
         if KEEPS_B {
             keep = keep.wrapping_add(VECTORS * S::LANES);

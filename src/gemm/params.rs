@@ -110,7 +110,7 @@ impl Blocks {
         let nc = nc.clamp(1, part_cols).next_multiple_of(width);
         let few_panels = part_cols <= in_place_panels(a) * width;
         let wide = wide_vectors::<T, S>(rows) > TILE_VECTORS;
-        Blocks { kc, mc, nc, a_in_place: few_panels && !wide }
+        Blocks { kc, mc, nc, a_in_place: few_panels && !(wide && a.col_stride == 1) }
     }
 
     /// Elements of a packed block of B.

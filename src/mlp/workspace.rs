@@ -1,19 +1,20 @@
 //! The memory of a training step: every layer's output, two gradients under way, the losses.
 
+use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::view::{MatMut, MatRef};
 
 /// Buffers for the largest batch so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Workspace<T> {
+pub(super) struct Workspace<T: Float> {
     batch: usize,
     /// Each layer's output \[batch × n_neurons\]; the last one's are the logits, then their
     /// gradient.
-    outputs: Vec<Vec<T>>,
+    outputs: Vec<Aligned<T>>,
     /// Gradients with respect to the outputs of hidden layers, taking turns.
-    gradients: [Vec<T>; 2],
-    losses: Vec<T>,
+    gradients: [Aligned<T>; 2],
+    losses: Aligned<T>,
 }
 
 /// What a layer's backward pass reads and writes.
@@ -31,7 +32,7 @@ impl<T: Float> Workspace<T> {
         if batch <= self.batch && !self.outputs.is_empty() {
             return Ok(());
         }
-        self.outputs.resize_with(sizes.len() - 1, Vec::new);
+        self.outputs.resize_with(sizes.len() - 1, Aligned::new);
         for (output, &size) in self.outputs.iter_mut().zip(&sizes[1..]) {
             grow(output, batch, size)?;
         }
@@ -89,13 +90,10 @@ impl<T: Float> Workspace<T> {
 }
 
 /// Makes room for `rows` × `cols` elements.
-fn grow<T: Float>(buffer: &mut Vec<T>, rows: usize, cols: usize) -> Result<()> {
+fn grow<T: Float>(buffer: &mut Aligned<T>, rows: usize, cols: usize) -> Result<()> {
     let too_large = Error::TooLarge { argument: "batch", extent: rows, found: cols };
     let len = rows.checked_mul(cols).ok_or(too_large.clone())?;
-    let more = len.saturating_sub(buffer.len());
-    buffer.try_reserve_exact(more).map_err(|_| too_large)?;
-    buffer.resize(len.max(buffer.len()), T::ZERO);
-    Ok(())
+    buffer.try_grow(len).map_err(|_| too_large)
 }
 
 fn matrix<T: Float>(buffer: &[T], rows: usize, cols: usize) -> Result<MatRef<'_, T>> {

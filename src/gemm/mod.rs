@@ -24,6 +24,8 @@ mod params;
 mod plan;
 mod portable;
 mod product;
+#[cfg(any(target_arch = "x86_64", test))]
+mod stream;
 #[cfg(test)]
 mod tests;
 

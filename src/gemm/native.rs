@@ -8,6 +8,7 @@ use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
 use super::params::second_level;
 use super::plan::Way;
+use super::stream::StreamPart;
 use super::{Epilogue, Product, multiply_adds};
 use crate::arch::{Kernel, Simd, Token};
 use crate::float::Float;
@@ -40,10 +41,10 @@ pub(super) fn run_with_cache<T: Float>(
         let range = |i: usize, part: usize, end: usize| i * part..((i + 1) * part).min(end);
         let rows = range(i / across, part_rows, job.rows);
         let cols = range(i % across, part_cols, job.cols);
-        if way == Way::Dots {
-            token.run(DotPart { job, rows, cols });
-        } else {
-            token.run(Part { job, rows, cols, cache });
+        match way {
+            Way::Columns | Way::Rows => token.run(Part { job, rows, cols, cache }),
+            Way::Dots => token.run(DotPart { job, rows, cols }),
+            Way::Stream => token.run(StreamPart { job, cols }),
         }
     });
 }

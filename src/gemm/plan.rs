@@ -5,6 +5,7 @@
 
 use super::driver::Job;
 use super::params::{TILE_VECTORS, in_place_panels};
+use super::stream::MOST_ROWS;
 use crate::float::Float;
 
 /// How a product can be computed.
@@ -16,7 +17,12 @@ pub(super) enum Way {
     Rows,
     /// Steps of k in the lanes.
     Dots,
+    /// C's columns in the lanes, a whole row of B at a time.
+    Stream,
 }
+
+/// Bytes of a B that is read once rather than in tiles: what does not stay in L2.
+const STREAM_BYTES: usize = 2 << 20;
 
 /// Operations to transpose a vector in registers, with its load and its store.
 const TRANSPOSE: f64 = 8.0;
@@ -32,6 +38,10 @@ const SUM: f64 = 4.0;
 impl<T: Float> Job<T> {
     /// The cheapest way with vectors of `lanes` elements.
     pub(super) fn best_way(&self, lanes: usize) -> Way {
+        let b_bytes = self.k * self.cols * size_of::<T>();
+        if self.rows <= MOST_ROWS && self.b.col_stride == 1 && b_bytes >= STREAM_BYTES {
+            return Way::Stream;
+        }
         let mut best = (self.tiles_price(lanes, WRITE), Way::Columns);
         let mut offer = |price: f64, way| {
             if price < best.0 {

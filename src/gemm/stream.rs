@@ -1,0 +1,145 @@
+//! Products of a few rows with a row-major B: B is read once, from its first element to its last.
+//!
+//! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
+//! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
+//! ahead. Here some rows of B are read along their whole length and added to sums that stay in L1:
+//! `sums[i, ..] += A[i, p] · B[p, ..]`, for p = 0, 1, ….
+
+use super::driver::Job;
+use super::output::{Matrix, write_vector};
+use crate::arch::{Kernel, Simd};
+use crate::float::Float;
+use std::ops::Range;
+
+/// The most rows of a product computed this way.
+pub(super) const MOST_ROWS: usize = 8;
+
+/// Rows of B that are read side by side: the more, the less often the sums are.
+const fn steps_at_once(rows: usize) -> usize {
+    if rows <= 2 { 8 } else { 4 }
+}
+
+/// Bytes of sums that stay in L1.
+const SUM_BYTES: usize = 16 << 10;
+
+/// Some columns of a product of at most [`MOST_ROWS`] rows, whose B lies in rows.
+pub(super) struct StreamPart<'a, T> {
+    pub(super) job: &'a Job<T>,
+    pub(super) cols: Range<usize>,
+}
+
+impl<T: Float> Kernel<T> for StreamPart<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let StreamPart { job, cols } = self;
+        let most = SUM_BYTES / size_of::<T>() / job.rows;
+        let block = most / S::LANES * S::LANES;
+        T::with_scratch(job.rows * block, |sums| {
+            for col in cols.clone().step_by(block) {
+                let len = block.min(cols.end - col);
+                let sums = &mut sums[..job.rows * len.next_multiple_of(S::LANES)];
+                macro_rules! call {
+                    ($($rows:literal)*) => {
+                        match job.rows {
+                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums }),)*
+                            rows => unreachable!("{rows} rows are not for this way"),
+                        }
+                    };
+                }
+                call!(1 2 3 4 5 6 7 8);
+            }
+        });
+    }
+}
+
+/// `len` columns from `col` on, and `ROWS` rows of sums in whole vectors.
+struct Block<'a, 'b, T, const ROWS: usize> {
+    job: &'a Job<T>,
+    col: usize,
+    len: usize,
+    sums: &'b mut [T],
+}
+
+impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, simd: S) {
+        let Block { job, col, len, sums } = self;
+        sums.fill(T::ZERO);
+        let b = Matrix { data: job.b.at(0, col), ..job.b };
+        let stride = sums.len() / ROWS;
+        let sums = sums.as_mut_ptr();
+        // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
+        // rows of `len` elements, in whole vectors.
+        unsafe {
+            let mut p = 0;
+            while p + steps_at_once(ROWS) <= job.k {
+                if ROWS <= 2 {
+                    add_steps::<T, S, ROWS, 8>(simd, job.a, b, p, len, (sums, stride));
+                } else {
+                    add_steps::<T, S, ROWS, 4>(simd, job.a, b, p, len, (sums, stride));
+                }
+                p += steps_at_once(ROWS);
+            }
+            while p < job.k {
+                add_steps::<T, S, ROWS, 1>(simd, job.a, b, p, len, (sums, stride));
+                p += 1;
+            }
+            for i in 0..ROWS {
+                for j in (0..len).step_by(S::LANES) {
+                    let x = simd.load_ptr(sums.add(i * stride + j));
+                    write_vector(simd, &job.output, x, i, col + j, S::LANES.min(len - j));
+                }
+            }
+        }
+    }
+}
+
+/// Adds `N` steps of k, from `p` on, to the sums, whose rows are `sums.1` apart.
+///
+/// # Safety
+/// The steps lie in A, and in B, of which `len` columns are read; the sums have `ROWS` rows of as
+/// many, in whole vectors.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "sums and factors are indexed by row and step")]
+unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
+    simd: S,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    p: usize,
+    len: usize,
+    (sums, stride): (*mut T, usize),
+) {
+    // SAFETY: the caller vouches for the steps of A and B, and for the sums.
+    unsafe {
+        let mut factors = [[simd.splat(T::ZERO); N]; ROWS];
+        for i in 0..ROWS {
+            for s in 0..N {
+                factors[i][s] = simd.splat(*a.at(i, p + s));
+            }
+        }
+        for j in (0..len).step_by(S::LANES) {
+            let whole = j + S::LANES <= len;
+            let mut acc = [simd.splat(T::ZERO); ROWS];
+            for i in 0..ROWS {
+                acc[i] = simd.load_ptr(sums.add(i * stride + j));
+            }
+            for s in 0..N {
+                let from = b.at(p + s, j);
+                let x = match whole {
+                    true => simd.load_ptr(from),
+                    false => simd.load_first_ptr(from, len - j),
+                };
+                for i in 0..ROWS {
+                    acc[i] = simd.mul_add(factors[i][s], x, acc[i]);
+                }
+            }
+            for i in 0..ROWS {
+                simd.store_ptr(acc[i], sums.add(i * stride + j));
+            }
+        }
+    }
+}

@@ -17,7 +17,7 @@ mod training;
 
 use clap::Parser;
 use limits::{Limits, Work};
-use measure::{Contender, Effort, medians};
+use measure::{Contender, Effort, side_by_side};
 use python::Python;
 use report::{Measured, Report, Row};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,8 @@ fn main() -> Result<(), Failure> {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
-    let mut report = Report { processor: processor(), ..Report::default() };
+    let instruction_set = gradkern::isa::current()?.name().to_string();
+    let mut report = Report { processor: processor(), instruction_set, ..Report::default() };
     for &threads in &args.threads {
         let part = delegate(threads)?;
         report.limits.extend(part.limits);
@@ -138,12 +139,15 @@ fn measure(
     let peers: Vec<_> = contenders.iter().skip(1).map(|peer| peer.name.clone()).collect();
     contenders.push(limits::burst(threads));
     contenders.push(limits::memcpy(work.bytes, threads));
-    let seconds = medians(&mut contenders, effort);
-    let (burst, memcpy) = (seconds[seconds.len() - 2], seconds[seconds.len() - 1]);
+    let mut seconds = side_by_side(&mut contenders, effort);
+    let memcpy = seconds.pop().expect("the last contender").least;
+    let flops = limits::burst_flops(threads);
+    let burst = seconds.pop().expect("the last but one").least;
+    let mut medians = seconds.into_iter().map(|seconds| seconds.median);
     Measured {
-        gradkern: seconds[0],
-        peers: peers.into_iter().zip(seconds[1..].iter().copied()).collect(),
-        flops_per_second: limits::burst_flops(threads) / burst,
+        gradkern: medians.next().expect("the first contender"),
+        peers: peers.into_iter().zip(medians).collect(),
+        arithmetic: work.flops * burst / flops,
         memcpy,
     }
 }

@@ -58,8 +58,15 @@ pub struct Effort {
     pub most: usize,
 }
 
-/// The median of the seconds that a call of each contender takes.
-pub fn medians(contenders: &mut [Contender<'_>], effort: Effort) -> Vec<f64> {
+/// Seconds that a call of a contender takes.
+#[derive(Clone, Copy)]
+pub struct Seconds {
+    pub median: f64,
+    pub least: f64,
+}
+
+/// Times the contenders in turn.
+pub fn side_by_side(contenders: &mut [Contender<'_>], effort: Effort) -> Vec<Seconds> {
     let samples: Vec<_> = contenders.iter_mut().map(Contender::calibrate).collect();
     let round: f64 = samples.iter().map(|&(_, taken)| taken).sum();
     let rounds = (effort.budget.as_secs_f64() / round) as usize;
@@ -74,11 +81,13 @@ pub fn medians(contenders: &mut [Contender<'_>], effort: Effort) -> Vec<f64> {
             seconds[i].push((contender.seconds)(calls) / calls as f64);
         }
     }
-    seconds.into_iter().map(median).collect()
+    seconds.into_iter().map(Seconds::of).collect()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { 0.5 * (values[middle - 1] + values[middle]) }
+impl Seconds {
+    fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let (below, above) = ((samples.len() - 1) / 2, samples.len() / 2);
+        Seconds { median: 0.5 * (samples[below] + samples[above]), least: samples[0] }
+    }
 }

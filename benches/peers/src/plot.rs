@@ -2,7 +2,7 @@
 //! the limit would.
 
 use crate::Failure;
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, counted};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ fn draw(area: &Area<'_>, report: &Report, lines: &[Line<'_>]) -> Result<(), Fail
     )?;
     legend(area, &peers)?;
     for (i, line) in lines.iter().enumerate() {
-        let y = TOP + LINE * i as i32 + 3;
+        let y = TOP + LINE * i as i32 + 5;
         match line {
             Line::Table(table) => {
                 let style = (FONT, 14, FontStyle::Bold).into_text_style(area);
@@ -122,7 +122,6 @@ fn draw_panel(
         .margin_right(14)
         .x_label_area_size(BOTTOM)
         .build_cartesian_2d((low..high).log_scale(), bottom..0.0)?;
-    let title = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -130,9 +129,9 @@ fn draw_panel(
         .x_labels(12)
         .x_label_formatter(&|x| format!("{x}"))
         .x_label_style((FONT, 13))
-        .x_desc(title)
+        .x_desc(counted(threads))
         .axis_desc_style((FONT, 15))
-        .light_line_style(WHITE)
+        .light_line_style(RGBColor(245, 245, 245))
         .bold_line_style(RGBColor(225, 225, 225))
         .draw()?;
     chart.draw_series([PathElement::new([(1.0, 0.0), (1.0, bottom)], BLACK)])?;
@@ -141,7 +140,7 @@ fn draw_panel(
         let line = lines.iter().position(|other| *other == line).expect("a line for every row");
         let y = line as f64 + 0.5;
         let area = chart.plotting_area();
-        area.draw(&PathElement::new([(low, y), (high, y)], RGBColor(240, 240, 240)))?;
+        area.draw(&PathElement::new([(low, y), (high, y)], RGBColor(238, 238, 238)))?;
         area.draw(&limit_mark((row.share_of_limit, y)))?;
         for (i, &peer) in peers.iter().enumerate() {
             if let Some(us) = row.peers_us.get(peer) {
@@ -164,10 +163,7 @@ fn range(report: &Report) -> (f64, f64) {
 }
 
 /// A peer's mark: its colour and its shape.
-fn mark<'a, C: Clone + 'a>(peer: usize, at: C) -> Mark<'a, C>
-where
-    C: 'a,
-{
+fn mark<'a, C: Clone + 'a>(peer: usize, at: C) -> Mark<'a, C> {
     let colour = COLOURS[peer % COLOURS.len()];
     let at = EmptyElement::at(at);
     let polygon = |points: &[(i32, i32)]| Polygon::new(points.to_vec(), colour.filled());

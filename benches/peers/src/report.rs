@@ -9,6 +9,8 @@ use std::fmt::Write;
 #[derive(Default, Serialize, Deserialize)]
 pub struct Report {
     pub processor: String,
+    /// The instruction set that gradkern uses.
+    pub instruction_set: String,
     pub limits: Vec<Limits>,
     pub rows: Vec<Row>,
 }
@@ -24,10 +26,12 @@ pub struct Row {
     pub best_peer: Option<String>,
     /// gradkern's time divided by the best peer's: below 1, gradkern is faster.
     pub ratio_to_best_peer: Option<f64>,
-    /// The time that no computation of this size can beat.
+    /// What this many multiply-adds, or a copy that moves this many bytes, takes at best: the
+    /// larger of both.
     pub limit_us: f64,
     pub limited_by: Limit,
-    /// The limit's time divided by gradkern's: 1 cannot be exceeded.
+    /// The limit's time divided by gradkern's. 1 is hardly exceeded: a copy writes half of its
+    /// bytes, and what only reads them can be a little faster.
     pub share_of_limit: f64,
     pub gflops: f64,
 }
@@ -48,18 +52,17 @@ impl Limit {
     }
 }
 
-/// Seconds of everything that took part in a row's rounds.
+/// Seconds of everything that took part in a row's rounds: medians, and the limits at their best.
 pub struct Measured {
     pub gradkern: f64,
     pub peers: Vec<(String, f64)>,
-    pub flops_per_second: f64,
+    pub arithmetic: f64,
     pub memcpy: f64,
 }
 
 impl Row {
     pub fn new(table: &str, name: String, threads: usize, work: Work, measured: Measured) -> Self {
-        let Measured { gradkern, peers, flops_per_second, memcpy } = measured;
-        let arithmetic = work.flops / flops_per_second;
+        let Measured { gradkern, peers, arithmetic, memcpy } = measured;
         let best = peers.iter().min_by(|a, b| a.1.total_cmp(&b.1));
         let limit = arithmetic.max(memcpy);
         Row {
@@ -83,26 +86,27 @@ impl Row {
         let ratio = self.ratio_to_best_peer.unwrap_or(f64::NAN);
         let peer = self.best_peer.as_deref().unwrap_or("any");
         let us = time(self.gradkern_us);
-        format!("{threads} thread(s), {table}, {name}: {us} µs, {ratio:.2} of {peer}")
+        format!("{}, {table}, {name}: {us} µs, {ratio:.2} of {peer}", counted(*threads))
     }
 }
 
 impl Report {
     /// The tables, in the order they were measured in.
     pub fn tables(&self) -> String {
-        let mut text = format!("{}\n", self.processor);
+        let mut text = format!("{}, gradkern on {}\n", self.processor, self.instruction_set);
         for limits in &self.limits {
             let Limits { threads, fma_gflops, memcpy_gb_per_s } = limits;
             let _ = writeln!(
                 text,
-                "{threads} thread(s): f32 multiply-adds {fma_gflops:.0} GFLOP/s, memcpy \
-                 {memcpy_gb_per_s:.1} GB/s (read and written)"
+                "{}: f32 multiply-adds {fma_gflops:.0} GFLOP/s, memcpy \
+                 {memcpy_gb_per_s:.1} GB/s (read and written)",
+                counted(*threads)
             );
         }
         text.push_str(
             "Medians in µs. Ratio: gradkern's time to the best peer's; 1.00 = equal, below 1 = \
-             gradkern is faster.\nShare: of the limit, the larger of multiply-adds at their peak \
-             and memcpy of the same bytes.\n",
+             gradkern is faster.\nLimit: the larger of the same multiply-adds at their peak and a \
+             memcpy of the same bytes, both at their best in the same rounds.\n",
         );
         let mut seen = BTreeSet::new();
         for row in &self.rows {
@@ -116,7 +120,7 @@ impl Report {
     fn table(&self, text: &mut String, table: &str, threads: usize) {
         let rows = || self.rows.iter().filter(|row| row.table == table && row.threads == threads);
         let peers: BTreeSet<&String> = rows().flat_map(|row| row.peers_us.keys()).collect();
-        let mut cells = vec![vec![format!("{table}, {threads} thread(s)"), "gradkern".into()]];
+        let mut cells = vec![vec![format!("{table}, {}", counted(threads)), "gradkern".into()]];
         cells[0].extend(peers.iter().map(|peer| peer.to_string()));
         cells[0].extend(
             ["best peer", "ratio", "limit", "limited by", "share", "GFLOP/s"].map(String::from),
@@ -141,6 +145,11 @@ impl Report {
         text.push('\n');
         markdown(text, &cells);
     }
+}
+
+/// The number of threads, in words.
+pub fn counted(threads: usize) -> String {
+    if threads == 1 { "1 thread".into() } else { format!("{threads} threads") }
 }
 
 /// Microseconds, to three or four digits.

@@ -1,7 +1,6 @@
-//! C ← A·B, row-major: the products of PyTorch's and everyone's layers, plain and transposed, by
-//! gradkern and by each library of products.
+//! C ← A·B, row-major, plain and transposed, by gradkern and by each library that multiplies.
 
-use crate::data::{matrix_mut, normal};
+use crate::data::{Buffer, matrix_mut};
 use crate::limits::Work;
 use crate::measure::Contender;
 use crate::python::Python;
@@ -9,6 +8,8 @@ use crate::training::NETWORKS;
 use candle_core::{Device, Tensor};
 use gradkern::{MatRef, Par};
 use serde::Serialize;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What a product computes in a network.
 #[derive(Clone, Copy, PartialEq, Serialize)]
@@ -128,38 +129,59 @@ const LIBRARIES: [(&str, Product); 5] = [
     ("gemmkit", gemmkit),
 ];
 
-/// All who compute this product; gradkern is the first.
+/// All who compute this product, in the same memory; gradkern is the first.
 pub fn contenders<'a>(case: Case, threads: usize, python: Option<&Python>) -> Vec<Contender<'a>> {
-    let expected = product(case, gradkern, threads);
-    let mut contenders: Vec<_> = LIBRARIES
-        .into_iter()
-        .map(|(name, library)| {
-            check(name, case, &product(case, library, threads), &expected);
-            let (a, b) = (normal(case.m * case.k), normal(case.k * case.n));
-            let mut c = vec![0.0; case.m * case.n];
-            Contender::new(name, move || library(case.a(&a), case.b(&b), &mut c, threads))
-        })
-        .collect();
-    contenders.push(candle(case, &expected).expect("a product by candle"));
+    let memory = Memory {
+        a: Buffer::normal(case.m * case.k),
+        b: Buffer::normal(case.k * case.n),
+        c: Buffer::zeros(case.m * case.n),
+    };
+    let memory = Rc::new(RefCell::new(memory));
+    let mut expected = Vec::new();
+    let mut contenders = Vec::new();
+    for (name, library) in LIBRARIES {
+        memory.borrow_mut().c.fill(f32::NAN);
+        memory.borrow_mut().product(case, library, threads);
+        if name == "gradkern" {
+            expected = memory.borrow().c.to_vec();
+        }
+        memory.borrow().check(name, case, &memory.borrow().c, &expected);
+        let memory = memory.clone();
+        contenders.push(Contender::new(name, move || {
+            memory.borrow_mut().product(case, library, threads);
+        }));
+    }
+    contenders.push(candle(case, &memory.borrow(), &expected).expect("a product by candle"));
     contenders.extend(python.iter().flat_map(|python| python.contenders("gemm", &case)));
     contenders
 }
 
-/// C as a library computes it.
-fn product(case: Case, library: Product, threads: usize) -> Vec<f32> {
-    let (a, b) = (normal(case.m * case.k), normal(case.k * case.n));
-    let mut c = vec![f32::NAN; case.m * case.n];
-    library(case.a(&a), case.b(&b), &mut c, threads);
-    c
+/// The elements of a product's three matrices.
+struct Memory {
+    a: Buffer,
+    b: Buffer,
+    c: Buffer,
 }
 
-/// Panics if a library did not compute the product that gradkern computed: then it was called
-/// wrongly, and its time says nothing.
-fn check(name: &str, case: Case, found: &[f32], expected: &[f32]) {
-    // Both are within γ·|A|·|B| of the product; |A|·|B| of normal values is well below 2k.
-    let bound = 4.0 * case.k as f32 * (case.k + 2) as f32 * f32::EPSILON;
-    let agree = found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= bound);
-    assert!(agree && found.len() == expected.len(), "{name}: another product of {}", case.name());
+impl Memory {
+    fn product(&mut self, case: Case, library: Product, threads: usize) {
+        library(case.a(&self.a), case.b(&self.b), &mut self.c, threads);
+    }
+
+    /// Panics if a library did not compute the product that gradkern computed: then it was called
+    /// wrongly, and its time says nothing.
+    fn check(&self, name: &str, case: Case, found: &[f32], expected: &[f32]) {
+        let largest = |data: &[f32]| data.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+        // An element of |A|·|B| at most; each library is within (k + 2)·ε of it.
+        let scale = case.k as f32 * largest(&self.a) * largest(&self.b);
+        let bound = 2.0 * (case.k + 2) as f32 * f32::EPSILON * scale;
+        let agree = found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= bound);
+        assert!(
+            agree && found.len() == expected.len(),
+            "{name} computes another product of {}",
+            case.name()
+        );
+    }
 }
 
 fn gradkern(a: Operand<'_>, b: Operand<'_>, c: &mut [f32], threads: usize) {
@@ -245,15 +267,17 @@ fn gemmkit(a: Operand<'_>, b: Operand<'_>, c: &mut [f32], threads: usize) {
 }
 
 /// candle's tensors are immutable: a product makes a new one.
-fn candle<'a>(case: Case, expected: &[f32]) -> candle_core::Result<Contender<'a>> {
-    let tensor = |rows, cols, transposed| {
-        let shape = if transposed { (cols, rows) } else { (rows, cols) };
-        let tensor = Tensor::from_vec(normal(rows * cols), shape, &Device::Cpu)?;
-        if transposed { tensor.t() } else { Ok(tensor) }
+fn candle<'a>(case: Case, memory: &Memory, expected: &[f32]) -> candle_core::Result<Contender<'a>> {
+    let tensor = |from: Operand<'_>| {
+        if from.col_stride == 1 {
+            Tensor::from_slice(from.data, (from.rows, from.cols), &Device::Cpu)
+        } else {
+            Tensor::from_slice(from.data, (from.cols, from.rows), &Device::Cpu)?.t()
+        }
     };
-    let a = tensor(case.m, case.k, case.layout == Layout::ATransposed)?;
-    let b = tensor(case.k, case.n, case.layout == Layout::BTransposed)?;
-    check("candle", case, &a.matmul(&b)?.flatten_all()?.to_vec1()?, expected);
+    let a = tensor(case.a(&memory.a))?;
+    let b = tensor(case.b(&memory.b))?;
+    memory.check("candle", case, &a.matmul(&b)?.flatten_all()?.to_vec1()?, expected);
     Ok(Contender::new("candle", move || {
         std::hint::black_box(a.matmul(&b).expect("shapes that fit"));
     }))

@@ -1,6 +1,6 @@
 //! The mean softmax-cross-entropy of a batch of logits, and its gradient.
 
-use crate::data::{labels, matrix, matrix_mut, normal};
+use crate::data::{Buffer, labels, matrix, matrix_mut};
 use crate::limits::Work;
 use crate::measure::Contender;
 use crate::python::Python;
@@ -51,8 +51,8 @@ pub fn contenders<'a>(case: Case, threads: usize, python: Option<&Python>) -> Ve
 
 fn gradkern<'a>(case: Case, threads: usize) -> Contender<'a> {
     let Case { batch, classes } = case;
-    let (logits, labels) = (normal(batch * classes), labels(batch, classes));
-    let (mut losses, mut grad) = (vec![0.0; batch], vec![0.0; batch * classes]);
+    let (logits, labels) = (Buffer::normal(batch * classes), labels(batch, classes));
+    let (mut losses, mut grad) = (vec![0.0; batch], Buffer::zeros(batch * classes));
     let par = if threads == 1 { Par::Seq } else { Par::Rayon };
     Contender::new("gradkern", move || {
         let loss = softmax_cross_entropy::forward_backward(
@@ -69,7 +69,8 @@ fn gradkern<'a>(case: Case, threads: usize) -> Contender<'a> {
 
 fn candle<'a>(case: Case) -> candle_core::Result<Contender<'a>> {
     let Case { batch, classes } = case;
-    let logits = Tensor::from_vec(normal(batch * classes), (batch, classes), &Device::Cpu)?;
+    let logits =
+        Tensor::from_slice(&Buffer::normal(batch * classes), (batch, classes), &Device::Cpu)?;
     let logits = Var::from_tensor(&logits)?;
     let labels = Tensor::from_vec(labels(batch, classes), batch, &Device::Cpu)?;
     Ok(Contender::new("candle", move || {

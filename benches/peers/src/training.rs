@@ -1,6 +1,6 @@
 //! A whole training step: forward, softmax-cross-entropy, backward, plain SGD.
 
-use crate::data::{labels, matrix, normal};
+use crate::data::{Buffer, labels, matrix};
 use crate::limits::Work;
 use crate::measure::Contender;
 use crate::python::Python;
@@ -71,7 +71,7 @@ pub fn contenders<'a>(
 
 fn gradkern<'a>(network: Network, threads: usize) -> Contender<'a> {
     let Network { sizes, batch } = network;
-    let (inputs, labels) = (normal(batch * sizes[0]), labels(batch, network.classes()));
+    let (inputs, labels) = (Buffer::normal(batch * sizes[0]), labels(batch, network.classes()));
     let mut mlp = Mlp::new(sizes, Init::HeNormal, 0).expect("a network");
     mlp.set_par(if threads == 1 { Par::Seq } else { Par::Rayon });
     Contender::new("gradkern", move || {
@@ -84,7 +84,7 @@ fn gradkern<'a>(network: Network, threads: usize) -> Contender<'a> {
 fn candle<'a>(network: Network) -> candle_core::Result<Contender<'a>> {
     let Network { sizes, batch } = network;
     let device = Device::Cpu;
-    let inputs = Tensor::from_vec(normal(batch * sizes[0]), (batch, sizes[0]), &device)?;
+    let inputs = Tensor::from_slice(&Buffer::normal(batch * sizes[0]), (batch, sizes[0]), &device)?;
     let labels = Tensor::from_vec(labels(batch, network.classes()), batch, &device)?;
     let parameters = VarMap::new();
     let model = candle_model(&network, VarBuilder::from_varmap(&parameters, DType::F32, &device))?;

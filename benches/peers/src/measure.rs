@@ -1,0 +1,93 @@
+//! How things are timed side by side: in turn, round after round, and the median of each. A machine
+//! that slows down for a while slows all of them down.
+
+use std::time::{Duration, Instant};
+
+/// Seconds that a sample takes at least: a short function is called many times for one.
+const SAMPLE: f64 = 100e-6;
+/// A function that takes longer gains nothing from caches that its last call left warm.
+const WORTH_WARMING: f64 = 2e-3;
+
+/// One of the functions compared.
+pub struct Contender<'a> {
+    pub name: String,
+    seconds: Box<dyn FnMut(usize) -> f64 + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    pub fn new(name: &str, mut f: impl FnMut() + 'a) -> Self {
+        Self::timed_by_itself(name, move |calls| {
+            let start = Instant::now();
+            (0..calls).for_each(|_| f());
+            start.elapsed().as_secs_f64()
+        })
+    }
+
+    /// A contender that is told how often to call what it stands for, and says how many seconds
+    /// that took.
+    pub fn timed_by_itself(name: &str, seconds: impl FnMut(usize) -> f64 + 'a) -> Self {
+        Contender { name: name.to_string(), seconds: Box::new(seconds) }
+    }
+
+    /// The seconds that one call takes, alone.
+    pub fn once(&mut self) -> f64 {
+        (self.seconds)(1)
+    }
+
+    /// How many calls fill a sample, and the seconds they took. What the first calls compile,
+    /// allocate or wake is done with afterwards.
+    fn calibrate(&mut self) -> (usize, f64) {
+        self.once();
+        let mut calls = 1;
+        loop {
+            let taken = (self.seconds)(calls);
+            if taken >= SAMPLE {
+                return (calls, taken);
+            }
+            let wanted = (1.2 * SAMPLE / taken.max(1e-9)).min(10.0);
+            calls = (calls as f64 * wanted).ceil() as usize;
+        }
+    }
+}
+
+/// How long a row of a table may take, and how many rounds it has at least and at most.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub budget: Duration,
+    pub least: usize,
+    pub most: usize,
+}
+
+/// Seconds that a call of a contender takes.
+#[derive(Clone, Copy)]
+pub struct Seconds {
+    pub median: f64,
+    pub least: f64,
+}
+
+/// Times the contenders in turn.
+pub fn side_by_side(contenders: &mut [Contender<'_>], effort: Effort) -> Vec<Seconds> {
+    let samples: Vec<_> = contenders.iter_mut().map(Contender::calibrate).collect();
+    let round: f64 = samples.iter().map(|&(_, taken)| taken).sum();
+    let rounds = (effort.budget.as_secs_f64() / round) as usize;
+    let rounds = rounds.clamp(effort.least, effort.most);
+    let mut seconds = vec![Vec::with_capacity(rounds); contenders.len()];
+    for _ in 0..rounds {
+        for (i, contender) in contenders.iter_mut().enumerate() {
+            let (calls, taken) = samples[i];
+            if taken < WORTH_WARMING {
+                contender.once();
+            }
+            seconds[i].push((contender.seconds)(calls) / calls as f64);
+        }
+    }
+    seconds.into_iter().map(Seconds::of).collect()
+}
+
+impl Seconds {
+    fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let (below, above) = ((samples.len() - 1) / 2, samples.len() / 2);
+        Seconds { median: 0.5 * (samples[below] + samples[above]), least: samples[0] }
+    }
+}

@@ -16,15 +16,9 @@ use std::ops::Range;
 /// The most columns of a tile.
 const MOST_COLS: usize = 4;
 
-/// The most rows of a tile of `cols` columns: as many sums as are taken at once, or as fit the
-/// registers.
-const fn most_rows<T: Float, S: Simd<T>>(cols: usize) -> usize {
-    match (S::LANES * size_of::<T>() == 64, cols) {
-        (true, 4) => 4,
-        (true, 3) => 5,
-        (true, _) => 8,
-        (false, _) => 3,
-    }
+/// The most rows of a tile: 6 × 4 accumulators of the 32 registers of AVX-512, 3 × 4 of 16.
+const fn most_rows<T: Float, S: Simd<T>>() -> usize {
+    if S::LANES * size_of::<T>() == 64 { 6 } else { 3 }
 }
 
 /// Columns that are finished together.
@@ -76,8 +70,7 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
             }
             let mut row = rows.start;
             while row < rows.end {
-                let height =
-                    next_tile_rows(rows.end - row, most_rows::<T, S>(width.min(MOST_COLS)));
+                let height = next_tile_rows(rows.end - row, most_rows::<T, S>());
                 let a = Matrix { data: job.a.at(row, 0), ..job.a };
                 // SAFETY: who made the part vouches for its operands and its place in C.
                 unsafe { block(simd, job, a, b, (row, col), (height, width)) };
@@ -132,7 +125,7 @@ unsafe fn block<T: Float, S: Simd<T>>(
     (row, col): (usize, usize),
     (rows, cols): (usize, usize),
 ) {
-    let mut buffer = MaybeUninit::<[T; 8 * BLOCK_COLS]>::uninit();
+    let mut buffer = MaybeUninit::<[T; 6 * BLOCK_COLS]>::uninit();
     let tile = buffer.as_mut_ptr().cast::<T>();
     let mut j = 0;
     while j < cols {
@@ -164,7 +157,7 @@ unsafe fn dots<T: Float, S: Simd<T>>(simd: S, rows: usize, cols: usize, args: Do
     macro_rules! call {
         ($(($rows:literal, $cols:literal))*) => {
             match (rows, cols) {
-                $(($rows, $cols) if const { $rows <= most_rows::<T, S>($cols) } => {
+                $(($rows, $cols) if const { $rows <= most_rows::<T, S>() } => {
                     simd.call(DotKernel::<T, $rows, $cols>(args))
                 })*
                 _ => unreachable!("there is no tile of {rows} × {cols} dot products"),
@@ -173,7 +166,7 @@ unsafe fn dots<T: Float, S: Simd<T>>(simd: S, rows: usize, cols: usize, args: Do
     }
     call!((1, 1)(1, 2)(1, 3)(1, 4)(2, 1)(2, 2)(2, 3)(2, 4)(3, 1)(3, 2)(3, 3)(3, 4)(4, 1)(4, 2)(
         4, 3
-    )(4, 4)(5, 1)(5, 2)(5, 3)(6, 1)(6, 2)(7, 1)(7, 2)(8, 1)(8, 2))
+    )(4, 4)(5, 1)(5, 2)(5, 3)(5, 4)(6, 1)(6, 2)(6, 3)(6, 4))
 }
 
 struct DotKernel<T, const ROWS: usize, const COLS: usize>(Dots<T>);

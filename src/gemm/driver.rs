@@ -81,34 +81,37 @@ unsafe fn loops<T: Float, S: Simd<T>>(
     packed_b: *mut T,
 ) {
     let Part { job, rows, cols, .. } = part;
-    // Loop 4: blocks of rows, whose part of A is packed into L2.
+    let mut buffers = [packed_b, packed_b.wrapping_add(blocks.packed_b_len())];
+    // Loop 4: blocks of rows, whose part of A is packed, to be read in one stream.
     for row in rows.clone().step_by(blocks.mc) {
         let block_rows = blocks.mc.min(rows.end - row);
+        let columns_at = |p: usize, col: usize, buffer| {
+            let k = blocks.kc.min(job.k.saturating_sub(p));
+            let left = if k > 0 { cols.end - col } else { 0 };
+            let b = Matrix { data: job.b.at(p, col), ..job.b };
+            Columns::new::<S>(b, k, left, block_rows, &blocks, buffer)
+        };
+        let mut columns = columns_at(0, cols.start, buffers[0]);
         // Loop 3: blocks of k.
         for p in (0..job.k).step_by(blocks.kc) {
-            let k = blocks.kc.min(job.k - p);
-            let output = job.output.of_block(p == 0, p + k == job.k);
+            let output = job.output.of_block(p == 0, p + columns.k == job.k);
             let a = Matrix { data: job.a.at(row, p), ..job.a };
             let a = match blocks.a_in_place {
                 true => Rows::in_place(a),
                 // SAFETY: the block lies in A; the buffer has room for it.
-                false => unsafe { Rows::packed(simd, a, block_rows, k, packed_a) },
+                false => unsafe { Rows::packed(simd, a, block_rows, columns.k, packed_a) },
             };
             // Loop 2: blocks of B's columns. While one is multiplied, the next is packed.
-            let columns_at = |col: usize, buffer| {
-                let b = Matrix { data: job.b.at(p, col), ..job.b };
-                Columns::new::<S>(b, k, cols.end - col, block_rows, &blocks, buffer)
-            };
-            let mut buffers = [packed_b, packed_b.wrapping_add(blocks.packed_b_len())];
             let mut col = cols.start;
-            let mut columns = columns_at(col, buffers[0]);
-            while columns.cols > 0 {
+            while col < cols.end {
                 buffers.swap(0, 1);
-                let next = columns_at(col + columns.cols, buffers[0]).ahead();
+                let (place, after) = ((row, col), col + columns.cols);
+                let (next_p, next_col) =
+                    if after < cols.end { (p, after) } else { (p + blocks.kc, cols.start) };
+                let next = columns_at(next_p, next_col, buffers[0]).ahead();
                 // SAFETY: the columns lie in B and their tiles in C; the buffers have room.
-                unsafe { multiply(simd, a, block_rows, (columns, next), (row, col), &output) };
-                col += columns.cols;
-                columns = next.done();
+                unsafe { multiply(simd, a, block_rows, (columns, next), place, &output) };
+                (col, columns) = (after, next.done());
             }
         }
     }

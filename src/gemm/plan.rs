@@ -32,6 +32,8 @@ const COPY: f64 = 2.0;
 const WRITE: f64 = 3.0;
 /// Operations to finish a vector of a tile that has to be turned, through a buffer.
 const WRITE_TURNED: f64 = 30.0;
+/// Operations of a step of a dot product, whose operands are both read from memory.
+const DOT_STEP: f64 = 1.25;
 /// Operations to sum the lanes of a vector, and to put the sum in its place.
 const SUM: f64 = 4.0;
 
@@ -87,7 +89,7 @@ impl<T: Float> Job<T> {
             (_, 1) => cols * k / lanes as f64 * TRANSPOSE,
             _ => cols * k,
         };
-        rows * cols * (self.k.div_ceil(lanes) as f64 + SUM) + pack_b
+        rows * cols * (self.k.div_ceil(lanes) as f64 * DOT_STEP + SUM) + pack_b
     }
 
     /// Rows and columns of the parts, to be computed in turn or at the same time, of which there are

@@ -46,7 +46,7 @@ pub enum Error {
         /// Row stride and column stride that were passed.
         found: (usize, usize),
     },
-    /// An extent times its stride that exceeds `isize::MAX`.
+    /// An extent, or an extent times its stride, that exceeds `isize::MAX` or what memory holds.
     TooLarge {
         /// The parameter's name.
         argument: &'static str,
@@ -119,6 +119,9 @@ impl fmt::Display for Error {
                 f,
                 "`{argument}`: expected strides under which no two elements of a {rows} × {cols} matrix share a place, found row stride {rs} and column stride {cs}"
             ),
+            Error::TooLarge { argument, extent, found: 0 } => {
+                write!(f, "`{argument}`: expected an extent of at most isize::MAX, found {extent}")
+            }
             Error::TooLarge { argument, extent, found } => write!(
                 f,
                 "`{argument}`: expected extent × stride of at most isize::MAX elements, found {extent} × {found}"

@@ -211,7 +211,7 @@ impl CheckOptions {
 /// cannot be told, the element is wrong, and so is one with a value that is NaN or infinite.
 ///
 /// `point` is moved during the call, and afterwards what it was. Takes about 2 calls of `f` an
-/// element that agrees, and 50 an element that does not.
+/// element that agrees, 50 an element that does not, and more where kinks obscure each other.
 ///
 /// # Errors
 /// [`Error::Length`] unless `analytical` is as long as `point`; [`Error::Value`] for an option

@@ -58,6 +58,9 @@ fn fill_uniform<T: Float>(weights: MatMut<'_, T>, bound: f64, rng: &mut Rng) {
 }
 
 fn fill_with<T: Float>(mut weights: MatMut<'_, T>, mut draw: impl FnMut() -> f64) {
+    if weights.is_empty() {
+        return;
+    }
     for row in 0..weights.rows() {
         for col in 0..weights.cols() {
             if let Some(weight) = weights.get_mut(row, col) {
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn nothing_to_fill_draws_nothing() {
-        for (rows, cols) in [(0, 0), (0, 3), (3, 0)] {
+        for (rows, cols) in [(0, 0), (0, 3), (3, 0), (usize::MAX, 0)] {
             for init in ALL {
                 let mut rng = Rng::new(4);
                 init.fill(MatMut::<f32>::new(&mut [], rows, cols).unwrap(), &mut rng);

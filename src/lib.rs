@@ -68,6 +68,8 @@ pub use mlp::Mlp;
 pub use par::Par;
 pub use rng::Rng;
 pub use targets::{Labels, Targets};
+#[doc(hidden)]
+pub use vector::functions;
 pub use view::{MatMut, MatRef};
 
 #[cfg(doctest)]

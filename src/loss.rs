@@ -130,6 +130,7 @@ impl<'a, T: Float> Objective<'a, T> {
         let smoothing = options.label_smoothing;
         check_options(&targets, options, classes)?;
         targets.check(batch, classes, ignore)?;
+        check_room::<T>(classes)?;
         let mut objective = Objective {
             targets,
             class_weights: options.class_weights,
@@ -316,6 +317,18 @@ fn check_options<T: Float>(
         });
     }
     Ok(())
+}
+
+/// `Err` unless there is memory for the rows that a loss works on, which need not be there where
+/// the stride between a view's columns is 0.
+fn check_room<T: Float>(classes: usize) -> Result<()> {
+    // So many are not worth asking for.
+    const FEW: usize = 1 << 24;
+    if classes <= FEW || Vec::<T>::new().try_reserve_exact(2 * classes).is_ok() {
+        return Ok(());
+    }
+    let expected = "as many as memory has room for";
+    Err(Error::Value { argument: "classes", expected, found: classes as f64 })
 }
 
 /// The sum of a slice in `f64`, in an order that depends on its length alone.

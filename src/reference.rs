@@ -74,6 +74,18 @@ impl Matrix {
     }
 }
 
+/// |found − exact| in units in the last place of `exact` as an `f32`; 0 if both are NaN, or round to
+/// the same infinity.
+pub fn ulps(found: f32, exact: f64) -> f64 {
+    if found.is_nan() || found.is_infinite() || exact.is_infinite() {
+        let same = (found.is_nan() && exact.is_nan()) || found == exact as f32;
+        return if same { 0.0 } else { f64::INFINITY };
+    }
+    // The exponent as it is stored, for `log2` rounds.
+    let exponent = ((exact.to_bits() >> 52) & 0x7FF) as i32 - 1023;
+    (f64::from(found) - exact).abs() / 2_f64.powi(exponent.max(-126) - 23)
+}
+
 /// α·A·B + β·C. With β = 0, `c` is not read; with α = 0, neither `a` nor `b`.
 pub fn gemm(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix) -> Matrix {
     Matrix::from_fn(c.rows, c.cols, |row, col| {

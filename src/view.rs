@@ -55,8 +55,8 @@ impl<'a, T: Copy> MatRef<'a, T> {
     /// repeats one row, or one column.
     ///
     /// # Errors
-    /// [`Error::OutOfBounds`] if an element lies past `data`; [`Error::TooLarge`] if an extent
-    /// times its stride exceeds `isize::MAX`.
+    /// [`Error::OutOfBounds`] if an element lies past `data`; [`Error::TooLarge`] if an extent, or
+    /// an extent times its stride, exceeds `isize::MAX`.
     pub fn with_strides(
         data: &'a [T],
         rows: usize,

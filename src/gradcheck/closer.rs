@@ -6,6 +6,9 @@
 //! to 0 (Richardson), so that curvature does not look like a kink, and again at 2h, 4h and 8h: where
 //! the two disagree, something else lies within 8h on that side, and the other side decides.
 //!
+//! Where both sides are obscured, as by several neurons of a layer that are all near their kinks, the
+//! look is repeated from a quarter of the distance.
+//!
 //! How close one may look is limited by rounding within the function. Its size is measured too, by
 //! Hamming's difference table (Moré and Wild, *Estimating Computational Noise*, 2011). Where it
 //! would drown the disagreement, or no slope emerges, the verdict is that the gradient is wrong.
@@ -26,6 +29,14 @@ pub(super) enum Verdict {
     Right(f64),
     Kink,
     Wrong(f64),
+}
+
+/// What a look from some distance shows.
+enum Sight {
+    /// The verdict; `None` if the analytical value is wrong.
+    Clear(Option<Verdict>),
+    /// Kinks nearer than that: look closer.
+    Obscured,
 }
 
 impl Suspect {
@@ -76,18 +87,29 @@ impl Suspect {
             return Some(Verdict::Right(slope));
         }
         let wanted = 64.0 * noise / self.tolerance;
-        let h = wanted.clamp(self.delta / 1024.0, self.delta / 8.0);
-        // Four standard deviations of the slopes' errors; a quarter of the tolerance, if `h` is as
-        // large as that takes.
-        let uncertainty = 16.0 * noise / h;
+        let first = wanted.clamp(self.delta / 1024.0, self.delta / 8.0);
         let disagreement = (self.analytical - self.numerical).abs();
-        if wanted > h && uncertainty > disagreement / 16.0 {
+        // Four standard deviations of the slopes' errors; a quarter of the tolerance, if `first` is as
+        // large as that takes.
+        let uncertainty = 16.0 * noise / first;
+        if wanted > first && uncertainty > disagreement / 16.0 {
             return None;
         }
-        match self.close_up(line, h, uncertainty)? {
-            Verdict::Right(_) if wanted > h => None,
-            verdict => Some(verdict),
+        match self.close_up(line, first, uncertainty, 0.0) {
+            Sight::Clear(Some(Verdict::Right(_))) if wanted > first => return None,
+            Sight::Clear(verdict) => return verdict,
+            Sight::Obscured => {}
         }
+        // As close as is worth a tolerance, and not without end where there is no noise.
+        let closest = (16.0 * noise / self.tolerance).max(self.delta / 4096.0);
+        let closer = std::iter::successors(Some(first / 4.0), |h| Some(h / 4.0));
+        for h in closer.take_while(|&h| h >= closest) {
+            let uncertainty = 16.0 * noise / h;
+            if let Sight::Clear(verdict) = self.close_up(line, h, uncertainty, uncertainty) {
+                return verdict;
+            }
+        }
+        None
     }
 
     /// The slope of a function with no kink within δ, from central differences at δ and two smaller
@@ -106,22 +128,30 @@ impl Suspect {
         converged.then_some(fine)
     }
 
-    /// The verdict on the slopes to the left and to the right, seen from `h`.
-    fn close_up(&self, line: &mut Line<'_>, h: f64, uncertainty: f64) -> Option<Verdict> {
+    /// What the slopes to the left and to the right, seen from `h`, say. Where they are one, the
+    /// analytical value may be `slack` further off than half of the tolerance.
+    fn close_up(&self, line: &mut Line<'_>, h: f64, uncertainty: f64, slack: f64) -> Sight {
         let settled = self.tolerance / 4.0 + uncertainty;
-        let sides = [-h, h].map(|h| line.side(h, settled));
-        let [Some(left), Some(right)] = sides else {
-            let slope = sides[0].or(sides[1])?;
-            return self.is_between(slope, slope, uncertainty).then_some(Verdict::Kink);
+        let (left, right) = match [-h, h].map(|h| line.side(h, settled)) {
+            [Some(left), Some(right)] => (left, right),
+            // A kink on the other side, unless there is one at the point as well.
+            [Some(slope), None] | [None, Some(slope)]
+                if self.is_between(slope, slope, uncertainty) =>
+            {
+                return Sight::Clear(Some(Verdict::Kink));
+            }
+            _ => return Sight::Obscured,
         };
+        let kink = |is_one: bool| Sight::Clear(is_one.then_some(Verdict::Kink));
         if (left - right).abs() > self.tolerance + 2.0 * uncertainty {
-            return self.is_between(left, right, uncertainty).then_some(Verdict::Kink);
+            return kink(self.is_between(left, right, uncertainty));
         }
         let slope = left.midpoint(right);
         if line.kink_within(self.delta, slope) {
-            return self.is_between(slope, slope, uncertainty).then_some(Verdict::Kink);
+            return kink(self.is_between(slope, slope, uncertainty));
         }
-        self.is_between(slope, slope, 0.0).then_some(Verdict::Right(slope))
+        let is_right = self.is_between(slope, slope, slack);
+        Sight::Clear(is_right.then_some(Verdict::Right(slope)))
     }
 
     /// Whether the analytical value lies between two slopes that are this uncertain. Half of the

@@ -6,6 +6,7 @@
 pub(crate) mod columns;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
+pub mod functions;
 pub(crate) mod ln;
 pub(crate) mod narrow;
 pub(crate) mod reduce;

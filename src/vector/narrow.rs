@@ -4,7 +4,7 @@
 //! a vector has lanes is transposed into scratch, class by class, and everything that goes along a
 //! row becomes an operation between whole vectors.
 
-use super::{exp::exp, ln::ln_1p};
+use super::{exp::Base, ln::ln_1p};
 use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
 use crate::view::{MatMut, MatRef};
@@ -24,20 +24,21 @@ pub(crate) struct Block<T> {
 /// [`RowSum`](super::softmax::RowSum).
 pub(crate) struct BlockSum<V> {
     pub(crate) max: V,
+    top: V,
     pub(crate) others: V,
 }
 
 impl<V: Copy> BlockSum<V> {
-    /// Σ e^(x − m).
+    /// The sum of all exponentials.
     #[inline(always)]
     pub(crate) fn total<T: Float, S: Simd<T, V = V>>(&self, s: S) -> V {
-        s.add(s.splat(T::ONE), self.others)
+        s.add(self.top, self.others)
     }
 
     /// The logarithm of element x's share in the sum.
     #[inline(always)]
     pub(crate) fn log_share<T: Float, S: Simd<T, V = V>>(&self, s: S, x: V) -> V {
-        s.sub(s.sub(x, self.max), ln_1p(s, self.others))
+        s.sub(s.sub(x, self.max), ln_1p(s, s.div(self.others, self.top)))
     }
 }
 
@@ -133,25 +134,26 @@ impl<T: Float> Block<T> {
         }
     }
 
-    /// Replaces each x by e^(x − m), m being its row's maximum.
+    /// Replaces each x by its exponential.
     #[inline(always)]
     pub(crate) fn exponentials<S: Simd<T>>(&mut self, s: S) -> BlockSum<S::V> {
         let mut max = s.splat(T::NEG_INFINITY);
         for x in self.vectors(s) {
             max = s.max(s.load(x), max);
         }
+        let base = Base::new(s, max);
         let (zero, one) = (s.splat(T::ZERO), s.splat(T::ONE));
         let (mut below, mut equal) = (zero, zero);
         for vector in self.vectors(s) {
             let x = s.load(vector);
-            let e = exp(s, s.sub(x, max));
+            let e = base.exp(s, x);
             below = s.add(below, s.where_equal(x, max, zero, e));
             equal = s.add(equal, s.where_equal(x, max, one, zero));
             s.store(e, vector);
         }
-        // 0·m is NaN where the maximum is infinite, else 0.
-        let others = s.mul_add(zero, max, s.add(below, s.sub(equal, one)));
-        BlockSum { max, others }
+        let top = base.exp(s, max);
+        let others = s.mul_add(s.sub(equal, one), top, below);
+        BlockSum { max, top, others }
     }
 
     /// The element of each row at its label, which is a class; 0 where it is not.

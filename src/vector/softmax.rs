@@ -1,37 +1,47 @@
 //! Rows of softmax, and of its fusion with cross-entropy.
 //!
 //! A row is read from L1 cache as often as it takes: its maximum, its exponentials and their sum,
-//! its scaling. The sum leaves out the maximum's own exponential, which is 1, so that the logarithm
-//! of the sum keeps its relative accuracy where one class is nearly certain: ln(1 + others).
+//! its scaling. The sum leaves out the maximum's own exponential, so that the logarithm of the sum
+//! keeps its relative accuracy where one class is nearly certain: ln(1 + others / top).
 
-use super::{exp::exp, reduce};
+use super::{exp::Base, reduce};
 use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
 
-/// A row's largest element m, and Σ e^(x − m) over all its elements but one that equals m.
+/// A row's largest element m, and what its exponentials add up to; see [`Base`] for what they are
+/// divided by.
 ///
 /// `others` is NaN where the row holds NaN or +∞, or nothing above −∞.
 #[derive(Clone, Copy)]
 pub(crate) struct RowSum<T> {
     pub(crate) max: T,
+    /// The exponential of m.
+    top: T,
+    /// The sum of the exponentials of all elements but one that equals m.
     pub(crate) others: T,
 }
 
 impl<T: Float> RowSum<T> {
-    /// Σ e^(x − m).
+    /// The sum of all exponentials.
     #[inline(always)]
     pub(crate) fn total(&self) -> T {
-        T::ONE + self.others
+        self.top + self.others
+    }
+
+    /// ln Σ e^(x − m).
+    #[inline(always)]
+    fn log_total(&self) -> T {
+        (self.others / self.top).ln_1p()
     }
 
     /// The logarithm of element x's share in the sum: x − m − ln Σ e^(x − m).
     #[inline(always)]
     pub(crate) fn log_share(&self, x: T) -> T {
-        (x - self.max) - self.others.ln_1p()
+        (x - self.max) - self.log_total()
     }
 }
 
-/// Replaces each x of a row by e^(x − m).
+/// Replaces each x of a row by its exponential.
 #[inline(always)]
 pub(crate) fn exponentials<T: Float, S: Simd<T>>(s: S, row: &mut [T]) -> RowSum<T> {
     let mut sum = Exponentials::new(s, reduce::max(s, row));
@@ -62,7 +72,8 @@ pub(crate) fn row_sum<T: Float, S: Simd<T>>(s: S, row: &[T]) -> RowSum<T> {
 /// A sum of exponentials under way.
 struct Exponentials<T: Float, S: Simd<T>> {
     max: T,
-    /// Σ e^(x − m) over the elements below m.
+    base: Base<S::V>,
+    /// The sum of the exponentials of the elements below m.
     below: S::V,
     /// The number of elements that equal m.
     equal: S::V,
@@ -71,13 +82,14 @@ struct Exponentials<T: Float, S: Simd<T>> {
 impl<T: Float, S: Simd<T>> Exponentials<T, S> {
     #[inline(always)]
     fn new(s: S, max: T) -> Self {
-        Exponentials { max, below: s.splat(T::ZERO), equal: s.splat(T::ZERO) }
+        let base = Base::new(s, s.splat(max));
+        Exponentials { max, base, below: s.splat(T::ZERO), equal: s.splat(T::ZERO) }
     }
 
     #[inline(always)]
     fn add(&mut self, s: S, x: S::V) -> S::V {
         let (max, zero) = (s.splat(self.max), s.splat(T::ZERO));
-        let e = exp(s, s.sub(x, max));
+        let e = self.base.exp(s, x);
         self.below = s.add(self.below, s.where_equal(x, max, zero, e));
         self.equal = s.add(self.equal, s.where_equal(x, max, s.splat(T::ONE), zero));
         e
@@ -94,9 +106,9 @@ impl<T: Float, S: Simd<T>> Exponentials<T, S> {
 
     #[inline(always)]
     fn finish(self, s: S) -> RowSum<T> {
-        let others = s.reduce_add(self.below) + (s.reduce_add(self.equal) - T::ONE);
-        // Elements at an infinite maximum were counted, not subtracted; 0·m is NaN then, else 0.
-        RowSum { max: self.max, others: others + T::ZERO * self.max }
+        let top = s.reduce_max(self.base.exp(s, s.splat(self.max)));
+        let others = s.reduce_add(self.below) + (s.reduce_add(self.equal) - T::ONE) * top;
+        RowSum { max: self.max, top, others }
     }
 }
 
@@ -119,7 +131,7 @@ pub(crate) fn soft_loss<T: Float, S: Simd<T>>(
     targets: &[T],
     log_bounds: (T, T),
 ) -> T {
-    let (max, log_total) = (s.splat(sum.max), s.splat(sum.others.ln_1p()));
+    let (max, log_total) = (s.splat(sum.max), s.splat(sum.log_total()));
     let (chunks, target_chunks) = (row.chunks_exact(S::LANES), targets.chunks_exact(S::LANES));
     let (tail, target_tail) = (chunks.remainder(), target_chunks.remainder());
     let mut total = s.splat(T::ZERO);
@@ -150,7 +162,7 @@ pub(crate) fn loss_term<T: Float, S: Simd<T>>(
 }
 
 /// Replaces a row of logits by the gradient `scale·(p·Σt − t)` of −Σ t·ln p, where p is its
-/// softmax and `others` what [`row_sum`] found.
+/// softmax and `sum` what [`row_sum`] found.
 #[inline(always)]
 pub(crate) fn soft_gradient<T: Float, S: Simd<T>>(
     s: S,
@@ -160,16 +172,16 @@ pub(crate) fn soft_gradient<T: Float, S: Simd<T>>(
     scale: T,
 ) {
     let factor = s.splat(reduce::sum(s, targets) / sum.total() * scale);
-    let (max, scale) = (s.splat(sum.max), s.splat(scale));
+    let (base, scale) = (Base::new(s, s.splat(sum.max)), s.splat(scale));
     let mut chunks = row.chunks_exact_mut(S::LANES);
     let mut target_chunks = targets.chunks_exact(S::LANES);
     for (chunk, target) in (&mut chunks).zip(&mut target_chunks) {
-        let e = exp(s, s.sub(s.load(chunk), max));
+        let e = base.exp(s, s.load(chunk));
         let t = s.mul(s.load(target), scale);
         s.store(s.sub(s.mul(e, factor), t), chunk);
     }
     let tail = chunks.into_remainder();
-    let e = exp(s, s.sub(s.load_first(tail), max));
+    let e = base.exp(s, s.load_first(tail));
     let t = s.mul(s.load_first(target_chunks.remainder()), scale);
     s.store_first(s.sub(s.mul(e, factor), t), tail);
 }

@@ -17,12 +17,14 @@ impl Layout {
         Layout { rows, cols, row_stride: cols, col_stride: 1 }
     }
 
-    /// The number of elements from the first to the last, both included.
+    /// The number of elements from the first to the last, both included. Extents are limited where
+    /// a stride is 0, too, so that kernels may round them up.
     pub(super) fn span(&self) -> Result<usize> {
+        let least_stride = usize::from(!self.is_empty());
         let reach = |extent: usize, stride: usize, argument| {
             let too_large = Error::TooLarge { argument, extent, found: stride };
-            match extent.checked_mul(stride) {
-                Some(product) if product <= isize::MAX as usize => Ok(product),
+            match extent.checked_mul(stride.max(least_stride)) {
+                Some(product) if product <= isize::MAX as usize => Ok(extent.max(1) - 1),
                 _ => Err(too_large),
             }
         };
@@ -32,7 +34,7 @@ impl Layout {
             return Ok(0);
         }
         // Both terms are at most isize::MAX, so their sum fits in usize.
-        Ok((down - self.row_stride) + (across - self.col_stride) + 1)
+        Ok(down * self.row_stride + across * self.col_stride + 1)
     }
 
     /// `Err` unless all elements lie in a slice of `len`.

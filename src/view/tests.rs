@@ -37,7 +37,7 @@ fn extents_times_strides_must_fit() {
     let data = [0.0_f64; 4];
     let half = usize::MAX / 2 + 1;
     for (rows, cols, row_stride, col_stride) in
-        [(2, 0, half, 1), (0, 2, 1, half), (usize::MAX, 0, 2, 1), (half, 1, 1, 1)]
+        [(2, 0, half, 1), (0, 2, 1, half), (usize::MAX, 0, 2, 1), (half, 1, 1, 1), (half, 1, 0, 1)]
     {
         let refused = MatRef::with_strides(&data, rows, cols, row_stride, col_stride);
         assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");

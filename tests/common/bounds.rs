@@ -65,30 +65,30 @@ pub struct SoftmaxRow {
     pub ln_p: Vec<f64>,
 }
 
-/// With d = x − max (off by u·|d|), e = exp d (so off by the factor exp(u·|d|), and 2.5·u), and one
-/// of the largest elements adding exactly 1 to the sum. `perturbation` is how far the kernel's
-/// logits may themselves be from these.
+/// Exponentials are those of x itself, over a power of two: off by 2.5·u, however far x is from the
+/// largest element. (The reference's are those of x − max, which it rounds, in f64.) `perturbation` is how far the kernel's logits may themselves be from these.
 pub fn softmax_row<T: Float>(row: &[f64], perturbation: f64) -> SoftmaxRow {
     let (u, tiny) = (unit::<T>(), tiny::<T>());
     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let first = row.iter().position(|&x| x == largest);
     let ln_p = reference::log_softmax_row(row);
-    let exp_error = |i: usize| {
-        let d = row[i] - largest;
-        if Some(i) == first || d == f64::NEG_INFINITY {
-            0.0
-        } else if d < -1e4 {
-            tiny
-        } else {
-            d.exp() * ((u * -d).exp_m1() + 2.5 * u) + tiny
-        }
+    // Relative to the largest element's exponential, as everything here.
+    let exp_error = |i: usize| match row[i] - largest {
+        f64::NEG_INFINITY => 0.0,
+        d if d < -1e4 => tiny,
+        d => d.exp() * (2.5 * u + (f64::EPSILON / 2.0 * -d).exp_m1()) + tiny,
     };
     let sum: f64 = row.iter().map(|x| (x - largest).exp()).sum();
-    // First-order terms; 1 % covers their products.
-    let all_exp_errors: f64 = (0..row.len()).map(exp_error).sum();
     let sum_of_others = sum - 1.0;
-    let sum_error = 1.01 * (all_exp_errors + row.len() as f64 * u * sum_of_others);
-    let ln_sum_error = sum_error / sum + 4.0 * u * sum_of_others.max(0.0).ln_1p() + tiny;
+    let others = (0..row.len()).filter(|&i| Some(i) != first);
+    let exp_errors_of_others: f64 = others.map(exp_error).sum();
+    // First-order terms; 1 % covers their products.
+    let others_error = 1.01 * (exp_errors_of_others + row.len() as f64 * u * sum_of_others);
+    let sum_error = others_error + 2.5 * u;
+    // ln(1 + others / top), with top off by 2.5·u and a quotient.
+    let ln_sum_error = (others_error + 3.6 * u * sum_of_others) / sum
+        + 4.0 * u * sum_of_others.max(0.0).ln_1p()
+        + tiny;
     let p_error = |i: usize| {
         let p = ln_p[i].exp();
         if p == 0.0 && row[i] == f64::NEG_INFINITY {

@@ -7,7 +7,6 @@ pub mod bounds;
 pub mod golden;
 pub mod losses;
 pub mod mlp_bounds;
-pub mod refusal;
 
 use gradkern::reference::Matrix;
 use gradkern::{Float, MatMut, MatRef, Par};

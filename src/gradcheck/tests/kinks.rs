@@ -233,6 +233,35 @@ fn gradients_near_a_kink_are_right_or_wrong() {
     assert!(right >= cases * 999 / 1000 && kinks >= cases * 98 / 100, "{right}, {kinks}");
 }
 
+/// As where neurons of a whole layer are near their kinks, for several samples: no one distance
+/// shows a straight line on either side.
+#[test]
+fn many_kinks_on_both_sides() {
+    let mut rng = Rng::new(8);
+    let (cases, mut called_wrong) = (5_000, 0);
+    for case in 0..cases {
+        let smooth = Smooth { amplitude: 0.3, ..Smooth::random(&mut rng, 3.0) };
+        let x = rng.normal();
+        let mut kink = || {
+            let distance = 3e-6 + 6.9e-6 * rng.uniform();
+            (x + if rng.below(2) == 0 { distance } else { -distance }, rng.normal())
+        };
+        let kinks: Vec<(f64, f64)> = (0..1 << (case % 8)).map(|_| kink()).collect();
+        let f = |x: f64| smooth.value(x) + kinks.iter().map(|&(k, j)| j * relu(x - k)).sum::<f64>();
+        let slopes_at_left = kinks.iter().filter(|&&(k, _)| x > k).map(|&(_, j)| j).sum::<f64>();
+        let right = smooth.value_and_slope(x).1 + slopes_at_left;
+        called_wrong += usize::from(!checked_at(f, x, right).passed());
+        // Beyond all slopes that there are.
+        let off = 1e-3 + 2.0 * kinks.iter().map(|&(_, j)| j.abs()).sum::<f64>();
+        for wrong in [right - off, right + off] {
+            let report = checked_at(f, x, wrong);
+            assert!(is_wrong(&report), "{case}: {wrong} for {right}: {report}");
+        }
+    }
+    // Where noise does not let it look close enough: a fifth of what one look from δ/8 calls wrong.
+    assert!(called_wrong <= cases * 7 / 1000, "{called_wrong}");
+}
+
 /// Much cancellation in a function is noise in its values, neither a kink nor curvature.
 #[test]
 fn noise_is_not_taken_for_a_kink() {

@@ -1,14 +1,11 @@
-//! Bad input of the cross-entropies, the large head and accuracy: targets, options, shapes. Each is
-//! refused with a message that names the argument, before anything is written.
+//! Targets, options and shapes that the cross-entropies and the large head refuse.
 
-mod common;
-
-use common::every_par;
-use common::refusal::{assert_refused, matrix, ones};
+use super::common::every_par;
+use super::table::{Table, matrix, ones};
 use gradkern::dense::{Grad, Gradients};
 use gradkern::dense_cross_entropy::{Head, Workspace};
 use gradkern::{
-    Float, LossOptions, MatMut, MatRef, Par, Result, Targets, Upstream, cross_entropy, metrics,
+    Float, LossOptions, MatMut, MatRef, Par, Result, Targets, Upstream, cross_entropy,
     softmax_cross_entropy as fused,
 };
 
@@ -26,47 +23,47 @@ fn apart<T: Float>(to: &mut [T]) -> (&mut [T], MatMut<'_, T>) {
 }
 
 /// Every function of the two losses, and of the large head.
-fn calls<T: Float>() -> [Call<T>; 8] {
+fn calls<T: Float>() -> [(&'static str, Call<T>); 8] {
     [
-        |targets, options, to, par| {
+        ("softmax_cross_entropy::forward", |targets, options, to, par| {
             let (losses, _) = apart(to);
             fused::forward(ones(&logits(), 2, 3), targets, options, losses, par).map(drop)
-        },
-        |targets, options, to, par| {
+        }),
+        ("softmax_cross_entropy::forward_backward", |targets, options, to, par| {
             let (losses, gradient) = apart(to);
             let x = logits();
             fused::forward_backward(ones(&x, 2, 3), targets, options, losses, gradient, par)
                 .map(drop)
-        },
-        |targets, options, to, par| {
+        }),
+        ("softmax_cross_entropy::forward_backward_in_place", |targets, options, to, par| {
             let (losses, gradient) = apart(to);
             fused::forward_backward_in_place(gradient, targets, options, losses, par).map(drop)
-        },
-        |targets, options, to, par| {
+        }),
+        ("softmax_cross_entropy::backward", |targets, options, to, par| {
             let (_, gradient) = apart(to);
             let (x, upstream) = (logits(), Upstream::Scalar(T::ONE));
             fused::backward(ones(&x, 2, 3), targets, options, upstream, gradient, par)
-        },
-        |targets, options, to, par| {
+        }),
+        ("cross_entropy::forward", |targets, options, to, par| {
             let (losses, _) = apart(to);
             cross_entropy::forward(ones(&logits(), 2, 3), targets, options, losses, par).map(drop)
-        },
-        |targets, options, to, par| {
+        }),
+        ("cross_entropy::backward", |targets, options, to, par| {
             let (_, gradient) = apart(to);
             let (x, upstream) = (logits(), Upstream::Scalar(T::ONE));
             cross_entropy::backward(ones(&x, 2, 3), targets, options, upstream, gradient, par)
-        },
-        |targets, options, to, par| {
+        }),
+        ("Head::forward", |targets, options, to, par| {
             let (losses, _) = apart(to);
             with_head(targets, options, |head| head.forward(losses, &mut Workspace::new(), par))
-        },
-        |targets, options, to, par| {
+        }),
+        ("Head::forward_backward", |targets, options, to, par| {
             let (losses, gradient) = apart(to);
             let gradients = Gradients { weights: Grad::Add(gradient), ..Gradients::default() };
             with_head(targets, options, |head| {
                 head.forward_backward(losses, gradients, &mut Workspace::new(), par)
             })
-        },
+        }),
     ]
 }
 
@@ -81,42 +78,48 @@ fn with_head<T: Float>(
     f(Head { inputs, weights, biases: &data[..3], targets, options: *options }).map(drop)
 }
 
+/// Refused by every function of the losses, on every way to use threads.
 #[track_caller]
-fn refuse<T: Float>(message: &str, targets: Targets<'_, T>, options: LossOptions<'_, T>) {
-    for call in calls::<T>() {
+fn refuse<T: Float>(
+    t: &Table,
+    message: &str,
+    targets: Targets<'_, T>,
+    options: LossOptions<'_, T>,
+) {
+    for (name, call) in calls::<T>() {
         for par in every_par() {
-            assert_refused(message, 8, |to| call(targets, &options, to, par));
+            t.refuse(name, message, 8, |to| call(targets, &options, to, par));
         }
     }
 }
 
-fn bad_targets<T: Float>() {
+pub fn bad_targets<T: Float>(t: &Table) {
     let plain = LossOptions::default;
-    refuse::<T>("`targets`: expected 2 elements, found 3", (&[0_u8, 1, 2]).into(), plain());
-    refuse::<T>("`targets`: expected 2 elements, found 0", (&[] as &[u8; 0]).into(), plain());
+    refuse::<T>(t, "`targets`: expected 2 elements, found 3", (&[0_u8, 1, 2]).into(), plain());
+    refuse::<T>(t, "`targets`: expected 2 elements, found 0", (&[] as &[u8; 0]).into(), plain());
     let label = |row: usize, found: &str| {
         format!("`targets`: expected a class index in 0..3 for sample {row}, found {found}")
     };
-    refuse::<T>(&label(0, "3"), (&[3_u8, 0]).into(), plain());
-    refuse::<T>(&label(1, "255"), (&[2_u8, 255]).into(), plain());
-    refuse::<T>(&label(0, "-1"), (&[-1_i32, 7]).into(), plain());
-    refuse::<T>(&label(1, "4294967295"), (&[2_u32, u32::MAX]).into(), plain());
-    refuse::<T>(&label(1, "-100"), (&[2_i64, -100]).into(), plain());
-    refuse::<T>(&label(0, "-9223372036854775808"), (&[i64::MIN, 0]).into(), plain());
-    refuse::<T>(&label(1, "18446744073709551615"), (&[0, usize::MAX]).into(), plain());
+    refuse::<T>(t, &label(0, "3"), (&[3_u8, 0]).into(), plain());
+    refuse::<T>(t, &label(1, "255"), (&[2_u8, 255]).into(), plain());
+    refuse::<T>(t, &label(0, "-1"), (&[-1_i32, 7]).into(), plain());
+    refuse::<T>(t, &label(1, "4294967295"), (&[2_u32, u32::MAX]).into(), plain());
+    refuse::<T>(t, &label(1, "-100"), (&[2_i64, -100]).into(), plain());
+    refuse::<T>(t, &label(0, "-9223372036854775808"), (&[i64::MIN, 0]).into(), plain());
+    refuse::<T>(t, &label(1, "18446744073709551615"), (&[0, usize::MAX]).into(), plain());
     // Another label than the ignored one. A label of usize::MAX is not −1.
     let ignoring = |label| LossOptions { ignore_index: Some(label), ..plain() };
-    refuse::<T>(&label(1, "-100"), (&[-1_i64, -100]).into(), ignoring(-1));
-    refuse::<T>(&label(0, "18446744073709551615"), (&[usize::MAX, 0]).into(), ignoring(-1));
+    refuse::<T>(t, &label(1, "-100"), (&[-1_i64, -100]).into(), ignoring(-1));
+    refuse::<T>(t, &label(0, "18446744073709551615"), (&[usize::MAX, 0]).into(), ignoring(-1));
 
     let data = [T::ONE; 9];
     let shape = "`targets`: expected a 2 × 3 matrix, found 3 × 3";
-    refuse(shape, ones(&data, 3, 3).into(), plain());
+    refuse(t, shape, ones(&data, 3, 3).into(), plain());
     let shape = "`targets`: expected a 2 × 3 matrix, found 2 × 4";
-    refuse(shape, ones(&data, 2, 4).into(), plain());
+    refuse(t, shape, ones(&data, 2, 4).into(), plain());
 }
 
-fn bad_options<T: Float>() {
+pub fn bad_options<T: Float>(t: &Table) {
     let (labels, data) = ([0_u8, 1], [T::ONE; 6]);
     let targets = || Targets::from(&labels);
     let rows = || Targets::from(ones(&data, 2, 3));
@@ -125,8 +128,8 @@ fn bad_options<T: Float>() {
     {
         let label_smoothing = T::from_f64(found);
         let message = format!("`label_smoothing`: expected a number in [0, 1], found {text}");
-        refuse(&message, targets(), LossOptions { label_smoothing, ..plain() });
-        refuse(&message, rows(), LossOptions { label_smoothing, ..plain() });
+        refuse(t, &message, targets(), LossOptions { label_smoothing, ..plain() });
+        refuse(t, &message, rows(), LossOptions { label_smoothing, ..plain() });
     }
     for (found, text) in [
         (0.0, "0"),
@@ -138,72 +141,79 @@ fn bad_options<T: Float>() {
     ] {
         let message = format!("`clip`: expected a number in (0, 0.5), found {text}");
         let options = LossOptions { clip: Some(T::from_f64(found)), ..plain() };
-        refuse(&message, targets(), options);
-        refuse(&message, rows(), options);
+        refuse(t, &message, targets(), options);
+        refuse(t, &message, rows(), options);
     }
     for len in [0, 2, 4] {
         let message = format!("`class_weights`: expected 3 elements, found {len}");
         let options = LossOptions { class_weights: Some(&data[..len]), ..plain() };
-        refuse(&message, targets(), options);
-        refuse(&message, rows(), options);
+        refuse(t, &message, targets(), options);
+        refuse(t, &message, rows(), options);
     }
     let message =
         "`ignore_index`: expected None unless the targets are labels, found probability targets";
-    refuse(message, rows(), LossOptions { ignore_index: Some(-100), ..plain() });
-}
-
-#[test]
-fn targets() {
-    bad_targets::<f32>();
-    bad_targets::<f64>();
-}
-
-#[test]
-fn options() {
-    bad_options::<f32>();
-    bad_options::<f64>();
+    refuse(t, message, rows(), LossOptions { ignore_index: Some(-100), ..plain() });
 }
 
 /// Losses, gradients and upstream of other sizes than the logits.
-fn bad_shapes<T: Float>(par: Par) {
+pub fn bad_shapes<T: Float>(t: &Table, par: Par) {
     let data = [T::ONE; 9];
     let x: MatRef<T> = ones(&data, 2, 3);
     let (labels, options) = ([0_u8, 1], LossOptions::default());
     let targets = Targets::from(&labels);
     let length = "`losses`: expected 2 elements, found 3";
-    assert_refused(length, 3, |to| fused::forward(x, targets, &options, to, par));
-    assert_refused(length, 3, |to| cross_entropy::forward(x, targets, &options, to, par));
-    assert_refused(length, 9, |to| {
+    t.refuse("softmax_cross_entropy::forward", length, 3, |to| {
+        fused::forward(x, targets, &options, to, par)
+    });
+    t.refuse("cross_entropy::forward", length, 3, |to| {
+        cross_entropy::forward(x, targets, &options, to, par)
+    });
+    t.refuse("softmax_cross_entropy::forward_backward", length, 9, |to| {
         let (losses, gradient) = to.split_at_mut(3);
         fused::forward_backward(x, targets, &options, losses, matrix(gradient, 2, 3), par)
     });
-    assert_refused(length, 9, |to| {
+    t.refuse("softmax_cross_entropy::forward_backward_in_place", length, 9, |to| {
         let (losses, gradient) = to.split_at_mut(3);
         fused::forward_backward_in_place(matrix(gradient, 2, 3), targets, &options, losses, par)
     });
     let shape = "`grad_logits`: expected a 2 × 3 matrix, found 3 × 2";
-    assert_refused(shape, 8, |to| {
+    t.refuse("softmax_cross_entropy::forward_backward", shape, 8, |to| {
         let (losses, gradient) = to.split_at_mut(2);
         fused::forward_backward(x, targets, &options, losses, matrix(gradient, 3, 2), par)
     });
     let one = Upstream::Scalar(T::ONE);
-    assert_refused(shape, 6, |to| {
+    t.refuse("softmax_cross_entropy::backward", shape, 6, |to| {
         fused::backward(x, targets, &options, one, matrix(to, 3, 2), par)
     });
     let shape = "`grad_probabilities`: expected a 2 × 3 matrix, found 3 × 2";
-    assert_refused(shape, 6, |to| {
+    t.refuse("cross_entropy::backward", shape, 6, |to| {
         cross_entropy::backward(x, targets, &options, one, matrix(to, 3, 2), par)
     });
     let upstream = Upstream::PerSample(&data[..3]);
-    for backward in [fused::backward::<T>, cross_entropy::backward::<T>] {
-        assert_refused("`upstream`: expected 2 elements, found 3", 6, |to| {
-            backward(x, targets, &options, upstream, matrix(to, 2, 3), par)
-        });
-    }
+    let message = "`upstream`: expected 2 elements, found 3";
+    t.refuse("softmax_cross_entropy::backward", message, 6, |to| {
+        fused::backward(x, targets, &options, upstream, matrix(to, 2, 3), par)
+    });
+    t.refuse("cross_entropy::backward", message, 6, |to| {
+        cross_entropy::backward(x, targets, &options, upstream, matrix(to, 2, 3), par)
+    });
+
+    // One row of 2⁶² classes, all in one place.
+    let endless = MatRef::with_strides(&data[..1], 1, 1 << 62, 0, 0).expect("a view");
+    let (targets, message) = (
+        Targets::from(&labels[..1]),
+        "`classes`: expected as many as memory has room for, found 4611686018427388000",
+    );
+    t.refuse("softmax_cross_entropy::forward", message, 1, |to| {
+        fused::forward(endless, targets, &options, to, par)
+    });
+    t.refuse("cross_entropy::forward", message, 1, |to| {
+        cross_entropy::forward(endless, targets, &options, to, par)
+    });
 }
 
 /// 2 samples with 2 inputs into 3 classes: the head's own arguments.
-fn bad_heads<T: Float>(par: Par) {
+pub fn bad_heads<T: Float>(t: &Table, par: Par) {
     let (data, labels) = ([T::ONE; 9], [0_u8, 1]);
     let m = |rows, cols| ones(&data, rows, cols);
     let head = Head {
@@ -218,7 +228,7 @@ fn bad_heads<T: Float>(par: Par) {
                   losses: usize,
                   shapes: [(usize, usize); 2],
                   biases: usize| {
-        assert_refused(message, 17, |to| {
+        t.refuse("Head::forward_backward", message, 17, |to| {
             let (to_losses, to) = to.split_at_mut(4);
             let (to_inputs, to) = to.split_at_mut(4);
             let (to_weights, to_biases) = to.split_at_mut(6);
@@ -243,43 +253,14 @@ fn bad_heads<T: Float>(par: Par) {
     let shapes = [fit[0], (3, 2)];
     refuse("`gradients.weights`: expected a 2 × 3 matrix, found 3 × 2", head, 2, shapes, 3);
     refuse("`gradients.biases`: expected 3 elements, found 2", head, 2, fit, 2);
-    assert_refused("`losses`: expected 2 elements, found 1", 1, |to| {
+    t.refuse("Head::forward", "`losses`: expected 2 elements, found 1", 1, |to| {
         head.forward(to, &mut Workspace::new(), par)
     });
     let message = "`gradients.inputs_are_relu`: expected false unless the inputs' gradient is written, found Grad::Add";
-    assert_refused(message, 6, |to| {
+    t.refuse("Head::forward_backward", message, 6, |to| {
         let (losses, gradient) = to.split_at_mut(2);
         let inputs = Grad::Add(matrix(gradient, 2, 2));
         let gradients = Gradients { inputs, inputs_are_relu: true, ..Gradients::default() };
         head.forward_backward(losses, gradients, &mut Workspace::new(), par)
     });
-}
-
-#[test]
-fn shapes() {
-    for par in every_par() {
-        bad_shapes::<f32>(par);
-        bad_shapes::<f64>(par);
-        bad_heads::<f32>(par);
-        bad_heads::<f64>(par);
-    }
-}
-
-fn bad_accuracy<T: Float>() {
-    let data = [T::ONE; 9];
-    let refuse = |message: &str, targets: Targets<T>, ignore| {
-        let error = metrics::accuracy(ones(&data, 2, 3), targets, ignore).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    };
-    refuse("`targets`: expected 2 elements, found 1", (&[0_u8]).into(), None);
-    let message = "`targets`: expected a class index in 0..3 for sample 1, found 9";
-    refuse(message, (&[0_u8, 9]).into(), Some(8));
-    let message = "`targets`: expected a 2 × 3 matrix, found 3 × 3";
-    refuse(message, ones(&data, 3, 3).into(), None);
-}
-
-#[test]
-fn accuracy() {
-    bad_accuracy::<f32>();
-    bad_accuracy::<f64>();
 }

@@ -1,0 +1,73 @@
+//! Every `f32`.
+
+use crate::{Worst, report};
+use gradkern::functions::Function;
+use gradkern::reference::ulps;
+use rayon::prelude::*;
+use std::time::Instant;
+
+/// Numbers that a task looks at.
+const BLOCK: usize = 1 << 20;
+/// Numbers that a function is given at once.
+const CHUNK: usize = 1 << 12;
+
+/// Rows whose largest element is 0, so that N is; one whose results are as if N were 0 up to the
+/// largest exponential there is; and the one farthest from 0.
+const FUNCTIONS: [Function; 5] = [
+    Function::Exp { max: 0.0 },
+    Function::Exp { max: 89.0 },
+    Function::Exp { max: 256.0 },
+    Function::Ln,
+    Function::Ln1p,
+];
+
+/// Whether every function keeps its promise.
+pub fn check() -> bool {
+    let mut kept = true;
+    for function in FUNCTIONS {
+        let start = Instant::now();
+        let blocks = (0..=u32::MAX).into_par_iter().step_by(BLOCK);
+        let (points, worst) = blocks
+            .map(|first| block(function, first))
+            .reduce(|| (0, Worst::none()), |a, b| (a.0 + b.0, Worst::merge(a.1, b.1)));
+        kept &= report("f32", function, points, &worst, start);
+    }
+    kept
+}
+
+/// The worst errors on the numbers whose bits follow `first`, and how many there were.
+fn block(function: Function, first: u32) -> (u64, Vec<Worst>) {
+    let mut worst = Worst::none();
+    let mut points = 0;
+    let (mut x, mut y) = (Vec::with_capacity(CHUNK), [0.0_f32; CHUNK]);
+    let mut exact = Vec::with_capacity(CHUNK);
+    for first in (first..).step_by(CHUNK).take(BLOCK / CHUNK) {
+        x.clear();
+        x.extend((first..=first + (CHUNK as u32 - 1)).map(f32::from_bits));
+        if let Function::Exp { max } = function {
+            x.retain(|&x| !(f64::from(x) > max));
+        }
+        exact.clear();
+        exact.extend(x.iter().map(|&x| value(function, x.into())));
+        points += x.len() as u64;
+        for worst in &mut worst {
+            let y = &mut y[..x.len()];
+            function.apply(worst.isa, &x, y).expect("an instruction set of this processor");
+            for ((&x, &y), &exact) in x.iter().zip(&*y).zip(&exact) {
+                worst.add(ulps(y, exact), x.into());
+            }
+        }
+    }
+    (points, worst)
+}
+
+/// What is right.
+fn value(function: Function, x: f64) -> f64 {
+    match function {
+        // Far below half of the smallest number: spares the library a slow path.
+        Function::Exp { max } if x < max - 110.0 => 0.0,
+        Function::Exp { max } => x.exp() * (-(max * std::f64::consts::LOG2_E).round()).exp2(),
+        Function::Ln => x.ln(),
+        Function::Ln1p => x.ln_1p(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The mathematical functions that kernels compute a vector at a time, on slices and on an
+//! instruction set of the caller's choice: so that their accuracy can be measured over more numbers
+//! than a test has time for (`precision/`). Hidden from the documentation.
+
+use super::exp::Base;
+use super::ln::{ln, ln_1p};
+use crate::arch::{Kernel, Simd, Token};
+use crate::error::{Error, Result, check_length};
+use crate::float::Float;
+use crate::isa::{self, Isa};
+
+/// A function of one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Function {
+    /// eˣ / 2ᴺ with N the integer nearest `max` / ln 2: what softmax makes of an element x of a row
+    /// whose largest element is `max`.
+    Exp {
+        /// No argument is above it, and its magnitude is not above 256 (`f32`) or 2048 (`f64`).
+        max: f64,
+    },
+    /// ln x.
+    Ln,
+    /// ln(1 + x).
+    Ln1p,
+}
+
+impl Function {
+    /// The error that is promised, in units in the last place.
+    pub fn promised_ulps(self, isa: Isa) -> f64 {
+        let fused =
+            isa != Isa::Portable || cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+        match self {
+            Function::Exp { .. } if fused => 0.91,
+            Function::Exp { .. } => 1.2,
+            Function::Ln | Function::Ln1p => 0.85,
+        }
+    }
+
+    /// y = f(x) for each element.
+    ///
+    /// # Errors
+    /// [`Error::InstructionSet`] if the processor lacks `isa`; [`Error::Length`] unless both are
+    /// equally long.
+    pub fn apply<T: Float>(self, isa: Isa, x: &[T], y: &mut [T]) -> Result<()> {
+        check_length("y", x.len(), y.len())?;
+        let token = Token::new(isa).ok_or_else(|| Error::InstructionSet {
+            expected: isa::available().map(Isa::name).collect::<Vec<_>>().join(", "),
+            found: isa.name().to_owned(),
+        })?;
+        token.run(Apply { function: self, x, y });
+        Ok(())
+    }
+}
+
+struct Apply<'a, T> {
+    function: Function,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Float> Kernel<T> for Apply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        match self.function {
+            Function::Exp { max } => {
+                let base = Base::new(s, s.splat(T::from_f64(max)));
+                self.each(s, |x| base.exp(s, x));
+            }
+            Function::Ln => self.each(s, |x| ln(s, x)),
+            Function::Ln1p => self.each(s, |x| ln_1p(s, x)),
+        }
+    }
+}
+
+impl<T: Float> Apply<'_, T> {
+    #[inline(always)]
+    fn each<S: Simd<T>>(self, s: S, f: impl Fn(S::V) -> S::V) {
+        for (x, y) in self.x.chunks(S::LANES).zip(self.y.chunks_mut(S::LANES)) {
+            s.store_first(f(s.load_first(x)), y);
+        }
+    }
+}

@@ -1,13 +1,12 @@
 //! The mathematical functions against `f64`'s of the standard library, on every token.
 
-use super::{exp::exp, ln::ln, ln::ln_1p};
+use super::{exp::Divisor, ln::ln, ln::ln_1p};
 use crate::arch::{Kernel, Simd, Token};
 use crate::float::Float;
 use crate::isa::{self, Isa};
 
 #[derive(Clone, Copy, Debug)]
 enum Function {
-    Exp,
     Ln,
     Ln1p,
 }
@@ -15,23 +14,14 @@ enum Function {
 impl Function {
     fn exact(self, x: f64) -> f64 {
         match self {
-            Function::Exp => x.exp(),
             Function::Ln => x.ln(),
             Function::Ln1p => x.ln_1p(),
         }
     }
-
-    /// The promised error in units in the last place.
-    fn bound(self, isa: Isa) -> f64 {
-        let fused =
-            isa != Isa::Portable || cfg!(any(target_feature = "fma", target_arch = "aarch64"));
-        match self {
-            Function::Exp if fused => 0.91,
-            Function::Exp => 1.2,
-            Function::Ln | Function::Ln1p => 0.85,
-        }
-    }
 }
+
+/// The promised error of both logarithms in units in the last place.
+const LN_BOUND: f64 = 0.85;
 
 struct Apply<'a, T> {
     function: Function,
@@ -47,7 +37,6 @@ impl<T: Float> Kernel<T> for Apply<'_, T> {
         for (x, y) in self.x.chunks(S::LANES).zip(self.y.chunks_mut(S::LANES)) {
             let x = s.load_first(x);
             let value = match self.function {
-                Function::Exp => exp(s, x),
                 Function::Ln => ln(s, x),
                 Function::Ln1p => ln_1p(s, x),
             };
@@ -84,7 +73,7 @@ fn check<T: Float>(function: Function, x: &[T], error: fn(T, f64) -> f64, allowa
     let exact: Vec<f64> = x.iter().map(|x| function.exact(x.to_f64())).collect();
     let mut y = vec![T::ZERO; x.len()];
     for isa in isa::available() {
-        let bound = function.bound(isa) + allowance;
+        let bound = LN_BOUND + allowance;
         Token::new(isa).unwrap().run(Apply { function, x, y: &mut y });
         for ((x, &y), &exact) in x.iter().zip(&y).zip(&exact) {
             let error = error(y, exact);
@@ -93,7 +82,62 @@ fn check<T: Float>(function: Function, x: &[T], error: fn(T, f64) -> f64, allowa
     }
 }
 
-const FUNCTIONS: [Function; 3] = [Function::Exp, Function::Ln, Function::Ln1p];
+/// Exponentials divided as those of rows with some maxima.
+struct Exponentials<'a, T> {
+    max: &'a [T],
+    x: &'a [T],
+    /// What was subtracted from each x, the power of two that its exponential was divided by, and
+    /// the exponential.
+    found: &'a mut [Vec<T>; 3],
+}
+
+impl<T: Float> Kernel<T> for Exponentials<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        for start in (0..self.x.len()).step_by(S::LANES) {
+            let range = start..self.x.len().min(start + S::LANES);
+            let divisor = Divisor::new(s, s.load_first(&self.max[range.clone()]));
+            let e = divisor.exp(s, s.load_first(&self.x[range.clone()]));
+            let k = s.sub(s.splat(T::EXP.shift), divisor.shift);
+            for (found, v) in self.found.iter_mut().zip([divisor.offset, k, e]) {
+                s.store_first(v, &mut found[range.clone()]);
+            }
+        }
+    }
+}
+
+/// As [`check`], of e^x in rows with maxima a little and far above x. Results so small that they
+/// become 0 are left out.
+fn check_exp<T: Float>(x: &[T], error: fn(T, f64) -> f64, allowance: f64) {
+    let ln2_high = 0.693_147_180_369_123_8;
+    let ln2_low = 1.908_214_929_270_587_7e-10;
+    // The exponent of 1 is in the bits of `SHIFT`, too.
+    let scale = (T::EXP.shift - T::SHIFT).to_f64() - 1.0;
+    for gap in [0.0, 0.3, 40.0] {
+        let max: Vec<T> = x.iter().map(|&x| x + T::from_f64(gap)).collect();
+        for isa in isa::available() {
+            let fused =
+                isa != Isa::Portable || cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+            let bound = if fused { 0.91 } else { 1.2 } + allowance;
+            let mut found = [(); 3].map(|()| vec![T::ZERO; x.len()]);
+            Token::new(isa).unwrap().run(Exponentials { max: &max, x, found: &mut found });
+            let [offsets, powers, exponentials] = found;
+            for (i, &found) in exponentials.iter().enumerate() {
+                let (x, k) = ((x[i] - offsets[i]).to_f64(), powers[i].to_f64());
+                // eˣ/2ᵏ without the error of k·ln 2.
+                let n = (x * std::f64::consts::LOG2_E).round();
+                let r = (x - n * ln2_high) - n * ln2_low;
+                let exact = r.exp() * 2_f64.powi((n - k + scale) as i32);
+                let error = error(found, exact);
+                assert!(error <= bound, "e^{x} / 2^{k} = {found}, not {exact}: {error} on {isa:?}");
+            }
+        }
+    }
+}
+
+const FUNCTIONS: [Function; 2] = [Function::Ln, Function::Ln1p];
 
 /// Checks `f32`s at a distance of `step` in their bits, NaN and infinities included.
 fn check_f32(step: usize) {
@@ -106,6 +150,7 @@ fn check_f32(step: usize) {
         for function in FUNCTIONS {
             check(function, &x, error_f32, 0.0);
         }
+        check_exp(&x, error_f32, 0.0);
     }
 }
 
@@ -130,7 +175,8 @@ fn grid(start: f64, end: f64) -> impl Iterator<Item = f64> {
 #[test]
 fn f64_is_within_the_bound() {
     let x: Vec<f64> = grid(-746.0, 711.0).chain(grid(-40.0, 40.0)).chain(grid(-1.0, 1.0)).collect();
-    check(Function::Exp, &x, error_f64, 1.0);
+    check_exp(&x, error_f64, 1.0);
+    check_exp(&grid(-3000.0, 3000.0).collect::<Vec<_>>(), error_f64, 1.0);
     // Grids of the exponent, too: from the smallest subnormal number to the largest number.
     let bits = |range: std::ops::Range<u64>| range.step_by(1 << 45).map(f64::from_bits);
     let all = || bits(0..0x7FF0_0000_0000_0000);
@@ -151,6 +197,7 @@ fn check_ends<T: Float>(error: fn(T, f64) -> f64, allowance: f64) {
     for function in FUNCTIONS {
         check(function, &x, error, allowance);
     }
+    check_exp(&x, error, allowance);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::float::Float;
 use crate::gemm::{Epilogue, Product};
 use crate::isa;
 use crate::par::Par;
-use crate::vector::columns::add_column_sums;
+use crate::vector::columns::{add_column_sums, scratch_len};
 use crate::view::{MatMut, MatRef};
 
 /// output ← inputs·weights + biases.
@@ -282,7 +282,7 @@ fn sum_columns<T: Float>(alpha: T, matrix: MatRef<'_, T>, sums: &mut [T]) -> Res
         return Ok(());
     }
     let token = isa::token()?;
-    T::with_scratch(sums.len(), |partial| {
+    T::with_scratch(scratch_len(sums.len()), |partial| {
         T::column_sums(token, ColumnSums { alpha, matrix, sums, partial });
     });
     Ok(())
@@ -299,7 +299,7 @@ impl<T: Float> Kernel<T> for ColumnSums<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
-        add_column_sums(self.alpha, &self.matrix, self.sums, self.partial);
+    fn run<S: Simd<T>>(self, simd: S) {
+        add_column_sums(simd, self.alpha, &self.matrix, self.sums, self.partial);
     }
 }

@@ -94,6 +94,10 @@ pub trait Float:
     /// n + [`SHIFT`](Self::SHIFT) is passed. Rounded once where |self| is in [½, 2).
     #[doc(hidden)]
     fn scale_by_power_of_two(self, shifted: Self) -> Self;
+    /// The number whose exponent, as it is stored, is the last bits of `shifted`: 2^(n − bias) where
+    /// the exponent n is 1 or more, and 0 where it is 0. NaN may become any number.
+    #[doc(hidden)]
+    fn power_of_two(shifted: Self) -> Self;
     /// Mantissa in [√½, √2) and integral exponent of a positive normal number.
     #[doc(hidden)]
     fn split_exponent(self) -> (Self, Self);
@@ -193,6 +197,11 @@ macro_rules! float_impl {
                 let first = if n > LOWEST { n } else { LOWEST };
                 // Half of the largest power, which is out of range, and twice the rest.
                 self * power(first - 1.0) * power(n - first + 1.0)
+            }
+
+            #[inline(always)]
+            fn power_of_two(shifted: Self) -> Self {
+                $float::from_bits(shifted.to_bits() << $mantissa_bits)
             }
 
             #[inline(always)]

@@ -255,24 +255,6 @@ impl<'a, T: Float> Objective<'a, T> {
         T::from_f64(1.0 / self.denominator)
     }
 
-    /// −t·ln p, with ln p clipped; 0 where t is 0 and p is.
-    #[inline(always)]
-    pub(crate) fn loss_term(&self, t: T, log_p: T) -> T {
-        let (low, high) = self.log_bounds;
-        if t == T::ZERO && log_p == T::NEG_INFINITY {
-            return T::ZERO;
-        }
-        // Comparisons that are false for NaN, so that it passes through.
-        let clipped = if log_p < low {
-            low
-        } else if log_p > high {
-            high
-        } else {
-            log_p
-        };
-        -(t * clipped)
-    }
-
     /// −t·ln(clip(p)) of probabilities; 0 where t is 0, whatever p is.
     #[inline(always)]
     pub(crate) fn terms<S: Simd<T>>(&self, simd: S, t: S::V, p: S::V) -> S::V {
@@ -340,11 +322,13 @@ impl<T: Float> Kernel<T> for Sum<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, _: S) -> f64 {
         let mut sums = [0.0; 8];
-        for losses in self.0.chunks(sums.len()) {
+        let (chunks, rest) = self.0.as_chunks::<8>();
+        for losses in chunks {
             for (sum, loss) in sums.iter_mut().zip(losses) {
                 *sum += loss.to_f64();
             }
         }
-        sums.iter().sum()
+        let rest: f64 = rest.iter().map(|loss| loss.to_f64()).sum();
+        rest + sums.iter().sum::<f64>()
     }
 }

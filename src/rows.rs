@@ -1,6 +1,7 @@
 //! Rows of a matrix as slices to work on in place, whatever the matrix's strides.
 
 use crate::float::Float;
+use crate::vector::softmax::Row;
 use crate::view::{MatMut, MatRef};
 
 /// A matrix whose rows are overwritten one after the other, starting from what they hold or from
@@ -57,6 +58,21 @@ impl<'a, T: Float> RowsMut<'a, T> {
             source.copy_row(row, open);
         }
         open
+    }
+
+    /// A row to read from where it starts and to write where it goes.
+    /// [`close`](Self::close) it afterwards.
+    #[inline(always)]
+    pub(crate) fn row(&mut self, row: usize) -> Row<'_, T> {
+        let stride = self.output.row_stride();
+        if let Some(source) = self.source.filter(MatRef::rows_are_slices)
+            && self.output.rows_are_slices()
+        {
+            let (from, to) = (source.row(row), self.output.row_mut(row));
+            let strides = (source.row_stride(), stride);
+            return Row::new(from.unwrap_or_default(), to.unwrap_or_default(), strides);
+        }
+        Row::in_place(self.open(row), stride)
     }
 
     /// Writes back the row that was opened last.

@@ -90,8 +90,10 @@ fn run_forward<T: Float>(
 ) -> Result<()> {
     let token = isa::token()?;
     for_row_parts(source, output, par, &|source, output, _| {
-        T::with_scratch(RowsMut::scratch_len(&output), |scratch| {
-            T::softmax_forward(token, ForwardRows(RowsMut::new(output, source, scratch)));
+        T::with_scratch(narrow::SCRATCH + RowsMut::scratch_len(&output), |scratch| {
+            let (scratch, row_scratch) = scratch.split_at_mut(narrow::SCRATCH);
+            let rows = RowsMut::new(output, source, row_scratch);
+            T::softmax_forward(token, ForwardRows { rows, scratch });
         });
     });
     Ok(())
@@ -143,21 +145,25 @@ pub(crate) fn for_row_parts<T: Float>(
     });
 }
 
-pub(crate) struct ForwardRows<'a, T>(RowsMut<'a, T>);
+pub(crate) struct ForwardRows<'a, T> {
+    rows: RowsMut<'a, T>,
+    /// Room for blocks of narrow rows.
+    scratch: &'a mut [T],
+}
 
 impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let ForwardRows(mut rows) = self;
+        let ForwardRows { mut rows, scratch } = self;
         if rows.source().cols() <= narrow::MAX_CLASSES {
-            return forward_narrow(simd, rows);
+            return forward_narrow(simd, rows, scratch);
         }
         for i in 0..rows.rows() {
-            let row = rows.open(i);
-            let sum = vector::softmax::exponentials(simd, row);
-            vector::elementwise::scale(T::ONE / sum.total(), row);
+            let mut row = rows.row(i);
+            let sum = row.all_exponentials(simd);
+            vector::softmax::divide(simd, row.output(), sum);
             rows.close(i);
         }
     }
@@ -165,13 +171,22 @@ impl<T: Float> Kernel<T> for ForwardRows<'_, T> {
 
 /// [`ForwardRows`] for few classes.
 #[inline(always)]
-fn forward_narrow<T: Float, S: Simd<T>>(simd: S, mut rows: RowsMut<'_, T>) {
-    let mut block = narrow::Block::new(rows.source().cols());
-    for first in (0..rows.rows()).step_by(S::LANES) {
-        let count = block.read(simd, &rows.source(), first);
-        let sum = block.exponentials(simd);
-        block.scale(simd, simd.div(simd.splat(T::ONE), sum.total(simd)));
-        block.write(simd, rows.output(), first, count);
+fn forward_narrow<T: Float, S: Simd<T>>(simd: S, mut rows: RowsMut<'_, T>, scratch: &mut [T]) {
+    let mut blocks = narrow::blocks(simd, rows.source().cols(), scratch);
+    let mut largest = [simd.splat(T::ZERO); narrow::GROUP];
+    for first in (0..rows.rows()).step_by(blocks.count * S::LANES) {
+        let end = rows.rows().min(first + blocks.count * S::LANES);
+        for (i, row) in (first..end).step_by(S::LANES).enumerate() {
+            let mut block = blocks.get(i);
+            block.read(simd, &rows.source(), row);
+            largest[i] = block.max(simd);
+        }
+        for (i, row) in (first..end).step_by(S::LANES).enumerate() {
+            let mut block = blocks.get(i);
+            let sum = block.all_exponentials(simd, largest[i]);
+            block.divide(simd, sum);
+            block.write(simd, rows.output(), row, S::LANES.min(end - row));
+        }
     }
 }
 

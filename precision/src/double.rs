@@ -2,7 +2,7 @@
 
 use crate::{Worst, report};
 use gradkern::Rng;
-use gradkern::functions::Function;
+use gradkern::functions::{Function, exp_scale};
 use rayon::prelude::*;
 use rug::Float;
 use rug::float::Round;
@@ -44,7 +44,10 @@ fn block(function: Function, seed: u64) -> Vec<Worst> {
     for (i, &x) in x.iter().enumerate() {
         let exact = value(function, x);
         for (worst, y) in worst.iter_mut().zip(&all) {
-            worst.add(ulps(y[i], &exact), x);
+            let vanishes = matches!(function, Function::Exp { .. }) && exact < f64::MIN_POSITIVE;
+            if y[i] != 0.0 || !vanishes {
+                worst.add(ulps(y[i], &exact), x);
+            }
         }
     }
     worst
@@ -73,7 +76,7 @@ fn value(function: Function, x: f64) -> Float {
     match function {
         Function::Exp { max } => {
             value.exp_mut();
-            value >>= (max * std::f64::consts::LOG2_E).round() as i32;
+            value >>= (max * std::f64::consts::LOG2_E).round() as i32 - exp_scale::<f64>();
         }
         Function::Ln => value.ln_mut(),
         Function::Ln1p => value.ln_1p_mut(),

@@ -12,6 +12,8 @@ pub mod avx2;
 pub mod avx512;
 #[cfg(any(target_arch = "x86_64", test))]
 pub(crate) mod caches;
+#[cfg(target_arch = "x86_64")]
+mod pieces;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
@@ -85,11 +87,16 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     fn where_positive(self, x: Self::V, v: Self::V) -> Self::V;
     /// `v` where a = b, else `other` (also where either is NaN).
     fn where_equal(self, a: Self::V, b: Self::V, v: Self::V, other: Self::V) -> Self::V;
+    /// Whether a = b in any lane.
+    fn any_equal(self, a: Self::V, b: Self::V) -> bool;
     /// The nearest integer, ties to even. Only for |x| below 2²² (f32) or 2⁵¹ (f64).
     fn round_small(self, x: Self::V) -> Self::V;
     /// x · 2ⁿ for an integral n of −251 to 128 (f32) or −2043 to 1024 (f64), of which
     /// n + [`SHIFT`](Float::SHIFT) is passed. Rounded once where |x| is in [½, 2).
     fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V;
+    /// The number whose exponent, as it is stored, is the last bits of `shifted`: 2^(n − bias) where
+    /// the exponent n is 1 or more, and 0 where it is 0. NaN may become any number.
+    fn power_of_two(self, shifted: Self::V) -> Self::V;
     /// Mantissa in [√½, √2) and integral exponent of positive normal numbers.
     fn split_exponent(self, x: Self::V) -> (Self::V, Self::V);
     /// The sum of all lanes, in a fixed order.
@@ -121,6 +128,60 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
                     let x = if r < rows { *from.add(r * from_stride + c) } else { T::ZERO };
                     to.add(c * to_stride + r).write(x);
                 }
+            }
+        }
+    }
+
+    /// Columns that are moved together by [`load_columns_ptr`](Self::load_columns_ptr) and
+    /// [`store_columns_ptr`](Self::store_columns_ptr): those of 16 bytes.
+    const COLUMNS: usize = 16 / size_of::<T>();
+
+    /// Writes the first columns of up to `LANES` rows to consecutive vectors at `to`, a row a lane.
+    /// Lanes from `rows` on are 0. May read the elements that follow a row up to `readable` columns.
+    ///
+    /// # Safety
+    /// `rows` is at most `LANES`, `cols` at most `readable` and `COLUMNS`; `from` is valid for reads
+    /// of `rows` rows of `readable` elements, `stride` apart, and `to` for writes of `COLUMNS`
+    /// vectors.
+    #[inline(always)]
+    unsafe fn load_columns_ptr(
+        self,
+        from: *const T,
+        stride: usize,
+        rows: usize,
+        (cols, _readable): (usize, usize),
+        to: *mut T,
+    ) {
+        for c in 0..cols {
+            for r in 0..Self::LANES {
+                // SAFETY: the caller vouches for the block and for LANES elements a column.
+                unsafe {
+                    let x = if r < rows { *from.add(r * stride + c) } else { T::ZERO };
+                    to.add(c * Self::LANES + r).write(x);
+                }
+            }
+        }
+    }
+
+    /// Writes the first `rows` lanes of `cols` consecutive vectors at `from` as rows of `cols`
+    /// elements.
+    ///
+    /// # Safety
+    /// `rows` is at most `LANES`, `cols` at most `COLUMNS`; `from` is valid for reads of `COLUMNS`
+    /// vectors, and `to` for writes of `rows` rows of `cols` elements, `stride` apart.
+    #[inline(always)]
+    unsafe fn store_columns_ptr(
+        self,
+        from: *const T,
+        to: *mut T,
+        stride: usize,
+        rows: usize,
+        cols: usize,
+    ) {
+        for r in 0..rows {
+            for c in 0..cols {
+                // SAFETY: the caller vouches for both.
+                unsafe { to.add(r * stride + c).write(*from.add(c * Self::LANES + r)) };
             }
         }
     }

@@ -120,6 +120,11 @@ impl<T: Float> Simd<T> for Scalar {
     }
 
     #[inline(always)]
+    fn any_equal(self, a: Self::V, b: Self::V) -> bool {
+        (0..LANES).any(|i| a[i] == b[i])
+    }
+
+    #[inline(always)]
     fn round_small(self, x: Self::V) -> Self::V {
         map(x, T::round_small)
     }
@@ -127,6 +132,11 @@ impl<T: Float> Simd<T> for Scalar {
     #[inline(always)]
     fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
         zip(x, shifted, T::scale_by_power_of_two)
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, shifted: Self::V) -> Self::V {
+        map(shifted, T::power_of_two)
     }
 
     #[inline(always)]

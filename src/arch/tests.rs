@@ -183,6 +183,16 @@ impl<T: Float> Kernel<T> for Exponents<T> {
         let scale = |x, shifted, _| s.scale_by_power_of_two(x, shifted);
         check(s, "scale_by_power_of_two", &columns, scale, |[_, _, right], x| same(x, right));
 
+        // 0 is stored with the exponent 0, the smallest normal number with 1.
+        let smallest = 2 - self.exponents.end();
+        let powers: Vec<i32> = (smallest - 1..*self.exponents.end()).collect();
+        columns[0] = powers.iter().map(|&n| T::SHIFT + T::ONE + number(n)).collect();
+        columns[1] = powers.iter().map(|&n| (self.power_of_two)(n)).collect();
+        columns[1][0] = T::ZERO;
+        columns[2] = columns[1].clone();
+        let power = |shifted, _, _| s.power_of_two(shifted);
+        check(s, "power_of_two", &columns, power, |[_, right, _], x| same(x, right));
+
         let round = |x, _, _| s.round_small(x);
         for i in -70..=70 {
             let (down, up) = (number(i), number(i + 1));
@@ -256,7 +266,11 @@ impl<T: Float> Kernel<T> for Lanes {
             let values: Vec<T> =
                 (0..lanes).map(|i| -number((i + lanes - largest) % lanes)).collect();
             assert_eq!(s.reduce_max(s.load(&values)), -T::ONE, "{values:?}");
+            let (values, highest) = (s.load(&values), s.splat(-T::ONE));
+            assert!(s.any_equal(values, highest) && s.any_equal(highest, values));
+            assert!(!s.any_equal(values, s.splat(T::ONE)));
         }
+        assert!(!s.any_equal(s.splat(T::NAN), s.splat(T::NAN)));
     }
 }
 
@@ -264,6 +278,51 @@ impl<T: Float> Kernel<T> for Lanes {
 fn lanes_are_loaded_stored_and_reduced() {
     on_every_token::<f32, _>(|_| Lanes);
     on_every_token::<f64, _>(|_| Lanes);
+}
+
+/// Columns moved between rows and vectors, for every number of rows and columns.
+struct Columns;
+
+impl<T: Float> Kernel<T> for Columns {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        let number = |i: usize| T::from_f64(i as f64 + 1.0);
+        for (rows, cols) in (1..=S::LANES).flat_map(|r| (1..=S::COLUMNS).map(move |c| (r, c))) {
+            for (stride, readable) in [(cols, cols), (cols + 3, cols), (cols + 3, cols + 3)] {
+                let len = (rows - 1) * stride + readable;
+                let from: Box<[T]> = (0..len).map(number).collect();
+                let mut vectors = vec![T::NAN; S::COLUMNS * S::LANES];
+                // SAFETY: the last row ends with the slice; there are COLUMNS vectors.
+                unsafe {
+                    let (from, to) = (from.as_ptr(), vectors.as_mut_ptr());
+                    s.load_columns_ptr(from, stride, rows, (cols, readable), to);
+                }
+                for (i, &x) in vectors[..cols * S::LANES].iter().enumerate() {
+                    let (c, r) = (i / S::LANES, i % S::LANES);
+                    let right = if r < rows { from[r * stride + c] } else { T::ZERO };
+                    assert_eq!(x, right, "{rows} rows of {cols}, {}", type_name::<S>());
+                }
+                let untouched = T::from_f64(-7.0);
+                let mut to = vec![untouched; (rows - 1) * stride + cols].into_boxed_slice();
+                // SAFETY: there are COLUMNS vectors; the last row ends with the slice.
+                unsafe {
+                    s.store_columns_ptr(vectors.as_ptr(), to.as_mut_ptr(), stride, rows, cols)
+                };
+                for (i, &x) in to.iter().enumerate() {
+                    let right = if i % stride < cols { from[i] } else { untouched };
+                    assert_eq!(x, right, "{rows} rows of {cols}, {}", type_name::<S>());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn columns_are_moved_to_vectors_and_back() {
+    on_every_token::<f32, _>(|_| Columns);
+    on_every_token::<f64, _>(|_| Columns);
 }
 
 /// The number of tokens tested is the number of instruction sets that the processor reports, so

@@ -1,7 +1,7 @@
 //! Losses and gradients of a run of samples, a row at a time.
 
 use super::narrow;
-use crate::arch::{Kernel, Simd};
+use crate::arch::{Kernel, MAX_LANES, Simd};
 use crate::error::Result;
 use crate::float::Float;
 use crate::isa;
@@ -10,8 +10,8 @@ use crate::par::Par;
 use crate::rows::RowsMut;
 use crate::softmax::WORK_PER_ELEMENT;
 use crate::vector::elementwise::scale;
-use crate::vector::narrow::MAX_CLASSES;
-use crate::vector::softmax::{exponentials, row_sum, soft_gradient, soft_loss};
+use crate::vector::narrow::{MAX_CLASSES, SCRATCH};
+use crate::vector::softmax::{LogRow, Shares, loss_term, shares, soft_gradient, soft_loss};
 use crate::view::{MatMut, MatRef};
 
 /// Writes the loss of each row of logits; `first` is the first row's sample.
@@ -24,7 +24,8 @@ pub(crate) fn losses<T: Float>(
 ) -> Result<()> {
     let token = isa::token()?;
     let (batch, classes) = logits.shape();
-    let scratch_len = if logits.rows_are_slices() { classes } else { 2 * classes };
+    let rows = if logits.rows_are_slices() { 1 } else { 2 };
+    let scratch_len = (rows * classes).max(SCRATCH);
     par.split_rows((logits, losses), batch, 1, work(batch, classes), &|(logits, losses), row| {
         T::with_scratch(scratch_len, |scratch| {
             let first = first + row;
@@ -50,11 +51,12 @@ pub(crate) fn gradients<T: Float>(
     let (batch, classes) = output.shape();
     let parts = ((source, output), losses);
     par.split_rows(parts, batch, 1, work(batch, classes), &|((source, output), losses), row| {
-        T::with_scratch(classes + RowsMut::scratch_len(&output), |scratch| {
-            let (target, scratch) = scratch.split_at_mut(classes);
-            let rows = RowsMut::new(output, source, scratch);
+        let scratch_len = classes.max(SCRATCH);
+        T::with_scratch(scratch_len + RowsMut::scratch_len(&output), |scratch| {
+            let (scratch, row_scratch) = scratch.split_at_mut(scratch_len);
+            let rows = RowsMut::new(output, source, row_scratch);
             let first = first + row;
-            let rows = GradientRows { objective, upstream, rows, losses, first, target };
+            let rows = GradientRows { objective, upstream, rows, losses, first, scratch };
             T::softmax_cross_entropy_backward(token, rows);
         });
     });
@@ -71,7 +73,7 @@ pub(crate) struct LossRows<'a, T> {
     losses: &'a mut [T],
     /// The first row's sample.
     first: usize,
-    /// A row of targets, and one of logits where they are not adjacent.
+    /// Room for a row of targets and, where they are not adjacent, one of logits; or for blocks.
     scratch: &'a mut [T],
 }
 
@@ -82,33 +84,75 @@ impl<T: Float> Kernel<T> for LossRows<'_, T> {
     fn run<S: Simd<T>>(self, simd: S) {
         let LossRows { objective, logits, losses, first, scratch } = self;
         if objective.is_hard() && logits.cols() <= MAX_CLASSES {
-            return narrow::losses(simd, objective, &logits, first, losses);
+            return narrow::losses(simd, objective, &logits, first, losses, scratch);
         }
         let (target, gathered) = scratch.split_at_mut(logits.cols());
-        for (i, loss) in losses.iter_mut().enumerate() {
-            let sample = first + i;
-            if objective.ignores(sample) {
-                *loss = T::ZERO;
-                continue;
+        for (row, losses) in (0..).step_by(S::LANES).zip(losses.chunks_mut(S::LANES)) {
+            let mut hard = HardLosses::new();
+            for (lane, loss) in losses.iter_mut().enumerate() {
+                let (i, sample) = (row + lane, first + row + lane);
+                if objective.ignores(sample) {
+                    *loss = T::ZERO;
+                    continue;
+                }
+                let (row, stride) = match logits.row(i) {
+                    Some(row) => (row, logits.row_stride()),
+                    None => {
+                        let gathered = &mut gathered[..logits.cols()];
+                        logits.copy_row(i, gathered);
+                        (&*gathered, 0)
+                    }
+                };
+                match objective.label(sample) {
+                    Some(label) if objective.is_hard() => {
+                        let shares = shares(simd, row, label, stride);
+                        hard.set(lane, objective.class_weight(label), shares);
+                    }
+                    _ => {
+                        objective.fill_target(sample, target);
+                        let log_row = LogRow::new(simd, row, stride);
+                        *loss = soft_loss(simd, row, log_row, target, objective.log_bounds);
+                    }
+                }
             }
-            let row = match logits.row(i) {
-                Some(row) => row,
-                None => {
-                    logits.copy_row(i, gathered);
-                    &*gathered
-                }
-            };
-            let sum = row_sum(simd, row);
-            *loss = match objective.label(sample) {
-                Some(label) if objective.is_hard() => {
-                    objective.loss_term(objective.class_weight(label), sum.log_share(row[label]))
-                }
-                _ => {
-                    objective.fill_target(sample, target);
-                    soft_loss(simd, row, sum, target, objective.log_bounds)
-                }
-            };
+            if objective.is_hard() {
+                hard.write(simd, objective, losses);
+            }
         }
+    }
+}
+
+/// The losses of as many samples as a vector has lanes, each with a target that is one class: their
+/// logarithms are taken together.
+struct HardLosses<T> {
+    weights: [T; MAX_LANES],
+    others: [T; MAX_LANES],
+    own: [T; MAX_LANES],
+    raised: [T; MAX_LANES],
+}
+
+impl<T: Float> HardLosses<T> {
+    /// All samples ignored.
+    #[inline(always)]
+    fn new() -> Self {
+        let zeros = [T::ZERO; MAX_LANES];
+        HardLosses { weights: zeros, others: zeros, own: [T::ONE; MAX_LANES], raised: zeros }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, lane: usize, weight: T, shares: Shares<T>) {
+        self.weights[lane] = weight;
+        self.others[lane] = shares.others;
+        self.own[lane] = shares.own;
+        self.raised[lane] = shares.raised;
+    }
+
+    #[inline(always)]
+    fn write<S: Simd<T>>(&self, simd: S, objective: &Objective<'_, T>, losses: &mut [T]) {
+        let [weights, others, own, raised] =
+            [&self.weights, &self.others, &self.own, &self.raised].map(|lanes| simd.load(lanes));
+        let log_p = Shares { others, own, raised }.log_share(simd);
+        simd.store_first(loss_term(simd, objective.log_bounds, weights, log_p), losses);
     }
 }
 
@@ -120,8 +164,8 @@ pub(crate) struct GradientRows<'a, T> {
     pub(super) losses: Option<&'a mut [T]>,
     /// The first row's sample.
     pub(super) first: usize,
-    /// A row of targets.
-    target: &'a mut [T],
+    /// Room for a row of targets, or for blocks.
+    pub(super) scratch: &'a mut [T],
 }
 
 impl<T: Float> Kernel<T> for GradientRows<'_, T> {
@@ -132,7 +176,48 @@ impl<T: Float> Kernel<T> for GradientRows<'_, T> {
         if self.objective.is_hard() && self.rows.source().cols() <= MAX_CLASSES {
             return narrow::gradients(simd, self);
         }
-        let GradientRows { objective, upstream, mut rows, mut losses, first, target } = self;
+        if self.objective.is_hard() {
+            self.hard(simd);
+        } else {
+            self.soft(simd);
+        }
+    }
+}
+
+impl<T: Float> GradientRows<'_, T> {
+    /// Where all of a target lies on one class.
+    #[inline(always)]
+    fn hard<S: Simd<T>>(self, simd: S) {
+        let GradientRows { objective, upstream, mut rows, mut losses, first, .. } = self;
+        let mean = objective.scale();
+        for start in (0..rows.rows()).step_by(S::LANES) {
+            let end = rows.rows().min(start + S::LANES);
+            let mut hard = HardLosses::new();
+            for i in start..end {
+                let Some(label) = objective.label(first + i) else {
+                    rows.clear(i);
+                    continue;
+                };
+                let weight = objective.class_weight(label);
+                let mut row = rows.row(i);
+                let shares = row.exponentials(simd, label);
+                let share = weight * (mean * upstream.at(first + i)) / (shares.others + shares.own);
+                scale(share, row.output());
+                row.output()[label] = (T::ZERO - shares.others) * share;
+                rows.close(i);
+                hard.set(i - start, weight, shares);
+            }
+            if let Some(losses) = &mut losses {
+                hard.write(simd, objective, &mut losses[start..end]);
+            }
+        }
+    }
+
+    /// Where a target is a row.
+    #[inline(always)]
+    fn soft<S: Simd<T>>(self, simd: S) {
+        let GradientRows { objective, upstream, mut rows, mut losses, first, scratch } = self;
+        let target = &mut scratch[..rows.source().cols()];
         let mean = objective.scale();
         for i in 0..rows.rows() {
             let sample = first + i;
@@ -140,20 +225,11 @@ impl<T: Float> Kernel<T> for GradientRows<'_, T> {
                 rows.clear(i);
                 T::ZERO
             } else {
-                let factor = mean * upstream.at(sample);
+                objective.fill_target(sample, target);
                 let row = rows.open(i);
-                let loss = match objective.label(sample) {
-                    Some(label) if objective.is_hard() => {
-                        hard_row(simd, objective, row, label, factor)
-                    }
-                    _ => {
-                        objective.fill_target(sample, target);
-                        let sum = row_sum(simd, row);
-                        let loss = soft_loss(simd, row, sum, target, objective.log_bounds);
-                        soft_gradient(simd, row, sum, target, factor);
-                        loss
-                    }
-                };
+                let log_row = LogRow::new(simd, row, 0);
+                let loss = soft_loss(simd, row, log_row, target, objective.log_bounds);
+                soft_gradient(simd, row, log_row, target, mean * upstream.at(sample));
                 rows.close(i);
                 loss
             };
@@ -162,24 +238,4 @@ impl<T: Float> Kernel<T> for GradientRows<'_, T> {
             }
         }
     }
-}
-
-/// Loss and gradient of a sample whose target is one class; the row of logits becomes the gradient.
-#[inline(always)]
-fn hard_row<T: Float, S: Simd<T>>(
-    simd: S,
-    objective: &Objective<'_, T>,
-    row: &mut [T],
-    label: usize,
-    factor: T,
-) -> T {
-    let weight = objective.class_weight(label);
-    let logit = row[label];
-    let sum = exponentials(simd, row);
-    let share = weight * factor / sum.total();
-    // e − Σe, without the cancellation where the label has all but all of the sum.
-    let excess = if logit == sum.max { -sum.others } else { row[label] - sum.total() };
-    scale(share, row);
-    row[label] = excess * share;
-    objective.loss_term(weight, sum.log_share(logit))
 }

@@ -2,7 +2,7 @@
 //! instruction set of the caller's choice: so that their accuracy can be measured over more numbers
 //! than a test has time for (`precision/`). Hidden from the documentation.
 
-use super::exp::Base;
+use super::exp::Divisor;
 use super::ln::{ln, ln_1p};
 use crate::arch::{Kernel, Simd, Token};
 use crate::error::{Error, Result, check_length};
@@ -12,8 +12,9 @@ use crate::isa::{self, Isa};
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
-    /// eˣ / 2ᴺ with N the integer nearest `max` / ln 2: what softmax makes of an element x of a row
-    /// whose largest element is `max`.
+    /// eˣ / 2ᴺ, scaled up by [`exp_scale`] powers of two, with N the integer nearest `max` / ln 2:
+    /// what softmax makes of an element x of a row whose largest element is `max`. It may be 0 where
+    /// it is not a normal number.
     Exp {
         /// No argument is above it, and its magnitude is not above 256 (`f32`) or 2048 (`f64`).
         max: f64,
@@ -22,6 +23,13 @@ pub enum Function {
     Ln,
     /// ln(1 + x).
     Ln1p,
+}
+
+/// The powers of two that [`Function::Exp`] is scaled up by.
+#[must_use]
+pub fn exp_scale<T: Float>() -> i32 {
+    // The exponent of 1 is in the bits of `SHIFT`, too.
+    ((T::EXP.shift - T::SHIFT).to_f64() - 1.0) as i32
 }
 
 impl Function {
@@ -65,8 +73,8 @@ impl<T: Float> Kernel<T> for Apply<'_, T> {
     fn run<S: Simd<T>>(self, s: S) {
         match self.function {
             Function::Exp { max } => {
-                let base = Base::new(s, s.splat(T::from_f64(max)));
-                self.each(s, |x| base.exp(s, x));
+                let divisor = Divisor::new(s, s.splat(T::from_f64(max)));
+                self.each(s, |x| divisor.exp(s, x));
             }
             Function::Ln => self.each(s, |x| ln(s, x)),
             Function::Ln1p => self.each(s, |x| ln_1p(s, x)),

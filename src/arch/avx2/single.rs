@@ -1,7 +1,7 @@
 //! The vector operations on AVX2 and FMA: `f32`.
 
 use super::Avx2;
-use crate::arch::{Kernel, Simd, transpose};
+use crate::arch::{Kernel, Simd, pieces, transpose};
 use std::arch::x86_64::*;
 
 /// The mask of the first `len` lanes.
@@ -159,6 +159,12 @@ impl Simd<f32> for Avx2 {
     }
 
     #[inline(always)]
+    fn any_equal(self, a: Self::V, b: Self::V) -> bool {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) != 0 }
+    }
+
+    #[inline(always)]
     fn round_small(self, x: Self::V) -> Self::V {
         // SAFETY: the token proves AVX2 and FMA.
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
@@ -176,6 +182,15 @@ impl Simd<f32> for Avx2 {
             let rest = _mm256_add_epi32(rest, _mm256_set1_epi32(128 << 23));
             let scaled = _mm256_mul_ps(x, _mm256_castsi256_ps(first));
             _mm256_mul_ps(scaled, _mm256_castsi256_ps(rest))
+        }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, shifted: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe {
+            let bits = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+            _mm256_castsi256_ps(bits)
         }
     }
 
@@ -231,6 +246,43 @@ impl Simd<f32> for Avx2 {
                     self.store_ptr(v, to.add(c * to_stride));
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_columns_ptr(
+        self,
+        from: *const f32,
+        stride: usize,
+        rows: usize,
+        (cols, readable): (usize, usize),
+        to: *mut f32,
+    ) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            let block = pieces::load_avx2_f32(from, stride, rows, (cols, readable));
+            for (c, v) in block.into_iter().enumerate() {
+                self.store_ptr(v, to.add(c * <Self as Simd<f32>>::LANES));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_columns_ptr(
+        self,
+        from: *const f32,
+        to: *mut f32,
+        stride: usize,
+        rows: usize,
+        cols: usize,
+    ) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            let mut columns = [<Self as Simd<f32>>::splat(self, 0.0); 4];
+            for (c, v) in columns.iter_mut().enumerate() {
+                *v = self.load_ptr(from.add(c * <Self as Simd<f32>>::LANES));
+            }
+            pieces::store_avx2_f32(columns, to, stride, rows, cols);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Avx512;
 use crate::arch::avx2::double;
-use crate::arch::{Kernel, Simd, transpose};
+use crate::arch::{Kernel, Simd, pieces, transpose};
 use crate::float::Float;
 use std::arch::x86_64::*;
 
@@ -125,6 +125,12 @@ impl Simd<f64> for Avx512 {
     }
 
     #[inline(always)]
+    fn any_equal(self, a: Self::V, b: Self::V) -> bool {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe { _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b) != 0 }
+    }
+
+    #[inline(always)]
     fn round_small(self, x: Self::V) -> Self::V {
         // SAFETY: the token proves AVX-512 F and DQ.
         unsafe { _mm512_roundscale_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
@@ -134,6 +140,15 @@ impl Simd<f64> for Avx512 {
     fn scale_by_power_of_two(self, x: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token proves AVX-512 F and DQ.
         unsafe { _mm512_scalef_pd(x, _mm512_sub_pd(shifted, _mm512_set1_pd(f64::SHIFT))) }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, shifted: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ.
+        unsafe {
+            let bits = _mm512_slli_epi64::<52>(_mm512_castpd_si512(shifted));
+            _mm512_castsi512_pd(bits)
+        }
     }
 
     #[inline(always)]
@@ -192,6 +207,43 @@ impl Simd<f64> for Avx512 {
                     self.store_ptr(v, to.add(c * to_stride));
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_columns_ptr(
+        self,
+        from: *const f64,
+        stride: usize,
+        rows: usize,
+        (cols, readable): (usize, usize),
+        to: *mut f64,
+    ) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            let block = pieces::load_avx512_f64(from, stride, rows, (cols, readable));
+            for (c, v) in block.into_iter().enumerate() {
+                self.store_ptr(v, to.add(c * <Self as Simd<f64>>::LANES));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_columns_ptr(
+        self,
+        from: *const f64,
+        to: *mut f64,
+        stride: usize,
+        rows: usize,
+        cols: usize,
+    ) {
+        // SAFETY: the caller vouches for the memory, the token for the instructions.
+        unsafe {
+            let mut columns = [<Self as Simd<f64>>::splat(self, 0.0); 2];
+            for (c, v) in columns.iter_mut().enumerate() {
+                *v = self.load_ptr(from.add(c * <Self as Simd<f64>>::LANES));
+            }
+            pieces::store_avx512_f64(columns, to, stride, rows, cols);
         }
     }
 

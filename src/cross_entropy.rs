@@ -5,7 +5,7 @@
 //! accurate.
 
 use crate::arch::{Kernel, MAX_LANES, Simd};
-use crate::error::{Result, check_length, check_shape};
+use crate::error::{Result, check_shape};
 use crate::float::Float;
 use crate::isa;
 use crate::loss::{LossOptions, Objective, Upstream};
@@ -50,8 +50,7 @@ pub fn forward<T: Float>(
     par: Par,
 ) -> Result<T> {
     let (batch, classes) = probabilities.shape();
-    check_length("losses", batch, losses.len())?;
-    let objective = Objective::new(targets, options, batch, classes)?;
+    let objective = Objective::with_losses(targets, options, (batch, classes), losses)?;
     let token = isa::token()?;
     let work = batch.saturating_mul(classes).saturating_mul(WORK_PER_ELEMENT);
     par.split_rows(&mut *losses, batch, 1, work, &|losses: &mut [T], first| {
@@ -83,8 +82,7 @@ pub fn backward<T: Float>(
 ) -> Result<()> {
     let (batch, classes) = probabilities.shape();
     check_shape("grad_probabilities", (batch, classes), grad_probabilities.shape())?;
-    upstream.check(batch)?;
-    let objective = Objective::new(targets, options, batch, classes)?;
+    let objective = Objective::with_upstream(targets, options, (batch, classes), upstream)?;
     isa::current()?;
     if grad_probabilities.is_empty() {
         return Ok(());

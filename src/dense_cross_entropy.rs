@@ -147,9 +147,8 @@ impl<T: Float> Head<'_, T> {
         let (batch, classes) = (self.inputs.rows(), self.weights.cols());
         check_shape("weights", (self.inputs.cols(), classes), self.weights.shape())?;
         check_length("biases", classes, self.biases.len())?;
-        check_length("losses", batch, losses.len())?;
         crate::isa::current()?;
-        Objective::new(self.targets, &self.options, batch, classes)
+        Objective::with_losses(self.targets, &self.options, (batch, classes), losses)
     }
 
     /// The chunks of samples; one without samples where there are none.

@@ -149,6 +149,28 @@ impl<'a, T: Float> Objective<'a, T> {
         Ok(objective)
     }
 
+    /// The objective of a call that writes each sample's loss.
+    pub(crate) fn with_losses(
+        targets: Targets<'a, T>,
+        options: &LossOptions<'a, T>,
+        (batch, classes): (usize, usize),
+        losses: &[T],
+    ) -> Result<Self> {
+        check_length("losses", batch, losses.len())?;
+        Self::new(targets, options, batch, classes)
+    }
+
+    /// The objective of a call that writes a gradient, which something follows.
+    pub(crate) fn with_upstream(
+        targets: Targets<'a, T>,
+        options: &LossOptions<'a, T>,
+        (batch, classes): (usize, usize),
+        upstream: Upstream<'_, T>,
+    ) -> Result<Self> {
+        upstream.check(batch)?;
+        Self::new(targets, options, batch, classes)
+    }
+
     /// Σ w over the samples that count.
     fn total_weight(&self, batch: usize) -> f64 {
         match (&self.targets, self.ignore, self.class_weights) {

@@ -7,7 +7,7 @@
 mod narrow;
 pub(crate) mod rows;
 
-use crate::error::{Result, check_length, check_shape};
+use crate::error::{Result, check_shape};
 use crate::float::Float;
 use crate::loss::{LossOptions, Objective, Upstream};
 use crate::par::Par;
@@ -55,9 +55,7 @@ pub fn forward<T: Float>(
     losses: &mut [T],
     par: Par,
 ) -> Result<T> {
-    let (batch, classes) = logits.shape();
-    check_length("losses", batch, losses.len())?;
-    let objective = Objective::new(targets, options, batch, classes)?;
+    let objective = Objective::with_losses(targets, options, logits.shape(), losses)?;
     rows::losses(&objective, logits, losses, 0, par)?;
     objective.reduce(losses)
 }
@@ -112,10 +110,8 @@ pub fn backward<T: Float>(
     grad_logits: MatMut<'_, T>,
     par: Par,
 ) -> Result<()> {
-    let (batch, classes) = logits.shape();
-    check_shape("grad_logits", (batch, classes), grad_logits.shape())?;
-    upstream.check(batch)?;
-    let objective = Objective::new(targets, options, batch, classes)?;
+    check_shape("grad_logits", logits.shape(), grad_logits.shape())?;
+    let objective = Objective::with_upstream(targets, options, logits.shape(), upstream)?;
     rows::gradients(&objective, upstream, Some(logits), grad_logits, None, 0, par)
 }
 
@@ -127,9 +123,7 @@ fn fused<T: Float>(
     output: MatMut<'_, T>,
     par: Par,
 ) -> Result<T> {
-    let (batch, classes) = output.shape();
-    check_length("losses", batch, losses.len())?;
-    let objective = Objective::new(targets, options, batch, classes)?;
+    let objective = Objective::with_losses(targets, options, output.shape(), losses)?;
     let upstream = Upstream::Scalar(T::ONE);
     rows::gradients(&objective, upstream, source, output, Some(losses), 0, par)?;
     objective.reduce(losses)

@@ -99,9 +99,8 @@ impl<T: Float> Job<T> {
         let (least_rows, least_cols) = if way == Way::Dots { (12, 32) } else { (28, 64) };
         let most_down = (self.rows / least_rows).max(1);
         let most_across = (self.cols / least_cols).max(1);
-        // Each part packs its own A, or its own B: what is cut is what the larger one belongs to.
-        let b_is_packed = self.b.col_stride != 1;
-        let by_rows = if b_is_packed { self.rows > self.cols } else { most_down >= parts };
+        // Parts beside each other pack the same A, parts below each other the same B: the smaller one.
+        let by_rows = self.rows > self.cols;
         let (down, across) = if by_rows {
             let down = most_down.min(parts);
             (down, most_across.min(parts / down))

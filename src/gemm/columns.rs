@@ -123,16 +123,16 @@ impl<T: Float> Columns<T> {
         let cols = self.panel_cols.min(self.cols - col);
         let vectors = cols.div_ceil(S::LANES);
         if self.state == State::InPlace {
-            return Panel { vectors, ..self.panel_in_place(col) };
+            let (data, stride) = self.place(col);
+            return Panel { data, stride, cols, vectors };
         }
         Panel { data: self.packed_at(col), stride: vectors * S::LANES, cols, vectors }
     }
 
-    /// The panel that begins at the block's column `col`, where it lies in B.
+    /// Where the block's column `col` lies in B, and how far apart B's rows are.
     #[inline(always)]
-    pub(super) fn panel_in_place(&self, col: usize) -> Panel<T> {
-        let cols = self.panel_cols.min(self.cols - col);
-        Panel { data: self.b.at(0, col), stride: self.b.row_stride, cols, vectors: 0 }
+    pub(super) fn place(&self, col: usize) -> (*const T, usize) {
+        (self.b.at(0, col), self.b.row_stride)
     }
 
     /// Where the panel that begins at the block's column `col` is packed.
@@ -152,13 +152,17 @@ impl<T: Float> Columns<T> {
         unsafe { self.pack_any(simd, part) };
     }
 
-    /// The part that is packed after the `tile.0`th of `tile.1` tiles of the `panel.0`th of
+    /// The part, of a block that is packed ahead, that is packed after the `tile.0`th of `tile.1` tiles of the `panel.0`th of
     /// `panel.1` panels: where rows are contiguous, some steps of all columns; where columns are,
     /// some steps of a panel's.
     #[inline(always)]
-    pub(super) fn part<S: Simd<T>>(&self, tile: (usize, usize), panel: (usize, usize)) -> Part {
+    pub(super) fn part<S: Simd<T>>(
+        &self,
+        tile: (usize, usize),
+        panel: (usize, usize),
+    ) -> Option<Part> {
         if self.state != State::Ahead {
-            return Part { steps: 0..0, cols: 0..0 };
+            return None;
         }
         let share = |index: usize, of: usize, grain: usize| {
             let steps = self.k.div_ceil(of).next_multiple_of(grain);
@@ -166,11 +170,11 @@ impl<T: Float> Columns<T> {
         };
         if self.b.col_stride == 1 {
             let steps = share(tile.0 * panel.1 + panel.0, tile.1 * panel.1, 1);
-            return Part { steps, cols: 0..self.cols };
+            return Some(Part { steps, cols: 0..self.cols });
         }
         let first = (panel.0 * self.panel_cols).min(self.cols);
         let end = if panel.0 + 1 == panel.1 { self.cols } else { first + self.panel_cols };
-        Part { steps: share(tile.0, tile.1, S::LANES), cols: first..end.min(self.cols) }
+        Some(Part { steps: share(tile.0, tile.1, S::LANES), cols: first..end.min(self.cols) })
     }
 
     /// The cache lines of B that hold a part.

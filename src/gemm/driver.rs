@@ -6,7 +6,7 @@
 //!   the tiles below, so that packing B costs no pass of its own.
 
 use super::columns::Columns;
-use super::microkernel::{self, Lies, Shape, Tile};
+use super::microkernel::{self, Fetch, Lies, Shape, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::{Blocks, next_tile_rows, tile_rows, tiles};
@@ -147,15 +147,15 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 // SAFETY: the caller vouches for the columns and their buffer.
                 unsafe { columns.pack_panel(simd, j) };
             }
-            let source = if keeps_b { columns.panel_in_place(j) } else { columns.panel::<S>(j) };
+            let (b, b_stride) = if keeps_b { columns.place(j) } else { (panel.data, panel.stride) };
             let args = Tile {
                 k: columns.k,
                 a: a.data.wrapping_add(i * a.row_distance),
                 a_stride: a.stride.unwrap_or(height),
-                b: source.data,
-                b_stride: source.stride,
+                b,
+                b_stride,
                 keep: columns.packed_at(j),
-                fetch: next.fetch(&part),
+                fetch: part.as_ref().map_or(Fetch::NONE, |part| next.fetch(part)),
                 row: row + i,
                 col: col + j,
                 cols: panel.cols,
@@ -165,7 +165,9 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
             // SAFETY: the caller vouches for the tiles, and for the next columns.
             unsafe {
                 microkernel::run(simd, shape, &args);
-                next.pack(simd, part);
+                if let Some(part) = part {
+                    next.pack(simd, part);
+                }
             }
             j += panel.cols;
         }

@@ -12,7 +12,7 @@
 //! - `cols` of the tile's columns lie in C.
 //! - No pointer need be aligned.
 
-use super::output::{Output, TileBuffer, WriteTile};
+use super::output::{Output, WriteTile};
 use super::params::{TILE_VECTORS, tile_rows, wide_vectors};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -83,6 +83,11 @@ pub(super) struct Fetch<T> {
     pub(super) lines: usize,
 }
 
+impl<T> Fetch<T> {
+    /// Nothing.
+    pub(super) const NONE: Self = Fetch { at: std::ptr::null(), steps: 0, step: 0, lines: 0 };
+}
+
 /// Computes a tile.
 ///
 /// # Safety
@@ -135,21 +140,25 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KE
     fn run<S: Simd<T>>(self, simd: S) {
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
-            let acc = multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B>(simd, self.0);
+            let acc = if self.0.k >= FETCHING_STEPS {
+                multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B, true>(simd, self.0)
+            } else {
+                multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B, false>(simd, self.0)
+            };
             if self.0.output.is_direct() && (VECTORS == 1 || self.0.cols == VECTORS * S::LANES) {
                 write_in_registers(simd, self.0, acc);
             } else {
-                write_through_buffer(simd, self.0, acc);
+                write_from_memory(simd, self.0, acc);
             }
         }
     }
 }
 
 /// Steps of k from which it pays to fetch C's tile, and operands ahead of their use.
-const PREFETCH_K: usize = 48;
+const FETCHING_STEPS: usize = 48;
 
 /// Rows of a tile from which there is time to fetch operands ahead.
-const PREFETCH_ROWS: usize = 5;
+const FETCHING_ROWS: usize = 5;
 
 /// The tile of A·B.
 ///
@@ -164,6 +173,7 @@ unsafe fn multiply<
     const VECTORS: usize,
     const LIES: u8,
     const KEEPS_B: bool,
+    const FETCHES: bool,
 >(
     simd: S,
     tile: &Tile<'_, T>,
@@ -174,20 +184,17 @@ unsafe fn multiply<
     let (mut a, mut b, mut keep) = (tile.a, tile.b, tile.keep);
     let mut c = tile.output.at(tile.row, tile.col);
     let mut fetch = tile.fetch;
-    let long = tile.k >= PREFETCH_K;
-    let c_rows = if long && VECTORS <= TILE_VECTORS { ROWS } else { 0 };
-    let steps_ahead = if KEEPS_B || VECTORS > TILE_VECTORS { 2 } else { 8 };
-    let ahead = if long { steps_ahead } else { 0 };
+    let ahead = if KEEPS_B || VECTORS > TILE_VECTORS { 2 } else { 8 };
     let (a_ahead, b_ahead) = (ahead * a_step, ahead * tile.b_stride);
     for p in 0..tile.k {
-        if p < c_rows {
+        if FETCHES && VECTORS <= TILE_VECTORS && p < ROWS {
             for j in 0..VECTORS {
                 simd.prefetch_l2(c.wrapping_add(j * S::LANES));
             }
             simd.prefetch_l2(c.wrapping_add(VECTORS * S::LANES - 1));
             c = c.wrapping_add(tile.output.row_stride);
         }
-        if p < fetch.steps {
+        if FETCHES && p < fetch.steps {
             for line in 0..fetch.lines {
                 simd.prefetch_l2(fetch.at.wrapping_add(line * (64 / size_of::<T>())));
             }
@@ -209,12 +216,12 @@ unsafe fn multiply<
                 }
             }
         }
-        if KEEPS_B || VECTORS > TILE_VECTORS || ROWS >= PREFETCH_ROWS {
+        if FETCHES && (KEEPS_B || VECTORS > TILE_VECTORS || ROWS >= FETCHING_ROWS) {
             for j in 0..VECTORS {
                 simd.prefetch(b.wrapping_add(b_ahead + j * S::LANES));
             }
         }
-        if !in_rows && ROWS >= PREFETCH_ROWS {
+        if FETCHES && !in_rows && ROWS >= FETCHING_ROWS {
             simd.prefetch(a.wrapping_add(a_ahead));
         }
         if KEEPS_B {
@@ -303,21 +310,14 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
 /// # Safety
 /// As [`run`].
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
-unsafe fn write_through_buffer<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
+unsafe fn write_from_memory<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     tile: &Tile<'_, T>,
     acc: [[S::V; VECTORS]; ROWS],
 ) {
-    let stride = VECTORS * S::LANES;
-    let mut buffer = TileBuffer::<T>::new();
-    let to = buffer.as_mut_ptr().cast::<T>();
-    for i in 0..ROWS {
-        for j in 0..VECTORS {
-            // SAFETY: the buffer has room for the largest tile.
-            unsafe { simd.store_ptr(acc[i][j], to.add(i * stride + j * S::LANES)) };
-        }
-    }
     let Tile { row, col, cols, output, .. } = *tile;
-    simd.call(WriteTile { tile: to, stride, rows: ROWS, cols, row, col, output });
+    let stride = VECTORS * S::LANES;
+    // Vectors lie in memory as their elements do, one after the other.
+    let tile = (&raw const acc).cast();
+    simd.call(WriteTile { tile, stride, rows: ROWS, cols, row, col, output });
 }

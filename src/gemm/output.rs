@@ -99,10 +99,10 @@ const BUFFER: usize = 16 * 128;
 
 /// A buffer for a tile, aligned to a cache line.
 #[repr(C, align(64))]
-pub(super) struct TileBuffer<T>([T; BUFFER]);
+struct TileBuffer<T>([T; BUFFER]);
 
 impl<T: Float> TileBuffer<T> {
-    pub(super) fn new() -> std::mem::MaybeUninit<Self> {
+    fn new() -> std::mem::MaybeUninit<Self> {
         std::mem::MaybeUninit::uninit()
     }
 }

@@ -20,3 +20,40 @@ instruction_sets() {
         [[ $flags == *" avx512dq "* && $flags == *" avx512vl "* ]] && echo avx512
     return 0
 }
+
+# Unpacks Debian's compiler (rustc-web), and the packages named, in target/debian/root, once;
+# nothing is installed, and apt's own state stays as it is. Sets $root to where they lie, and $rustc
+# to a command that starts the compiler from there.
+debian_rustc() {
+    local dir=$PWD/target/debian std llvm package missing=()
+    root=$dir/root rustc=$dir/rustc
+    mkdir -p "$dir"/{lists,archives}/partial "$root"
+    cat >"$dir/apt.conf" <<EOF
+APT::Architectures { "amd64"; "arm64"; };
+APT::Sandbox::User "root";
+Dir::State::Lists "$dir/lists";
+Dir::Cache "$dir/archives";
+EOF
+    for package in rustc-web "$@"; do
+        [ -e "$dir/${package/:/_}" ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    (
+        export APT_CONFIG=$dir/apt.conf
+        apt-get -qq update
+        std=$(apt-cache depends libstd-rust-web-dev:amd64 | grep -o 'libstd-rust-web-[0-9].*')
+        llvm=$(apt-cache depends "$std:amd64" | grep -o 'libllvm[0-9]*')
+        cd "$dir/archives"
+        apt-get -qq download libstd-rust-web-dev "$std" "$llvm" "${missing[@]}"
+    )
+    for package in "$dir"/archives/*.deb; do
+        dpkg -x "$package" "$root"
+        rm "$package"
+    done
+    for package in "${missing[@]}"; do touch "$dir/${package/:/_}"; done
+    cat >"$rustc" <<EOF
+#!/bin/sh
+LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu exec $root/usr/bin/rustc --sysroot $root/usr "\$@"
+EOF
+    chmod +x "$rustc"
+}

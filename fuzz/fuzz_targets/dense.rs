@@ -78,8 +78,7 @@ impl<T: Bits> Layer<T> {
         let mut expected = first.expected::<T>(&g, &w.t(), &before.0);
         if masked && first == Mode::Write {
             for (element, &x) in expected.iter_mut().zip(&x.data) {
-                // Where x is NaN, too.
-                if !(x > 0.0) {
+                if x.is_nan() || x <= 0.0 {
                     *element = Expected::Near(0.0, 0.0);
                 }
             }

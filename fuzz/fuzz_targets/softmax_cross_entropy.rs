@@ -107,7 +107,7 @@ impl<T: Bits> Call<T> {
     fn overflows(&self, row: usize) -> bool {
         let finite = self.logits.row(row).iter().copied().filter(|x| x.is_finite());
         let (low, high) = finite.fold((0.0_f64, 0.0_f64), |(l, h), x| (l.min(x), h.max(x)));
-        !(high - low < large::<T>() / 1024.0)
+        high - low >= large::<T>() / 1024.0
     }
 
     fn check_losses(&self, losses: &[T], reduced: T, bounds: &LossBounds) {

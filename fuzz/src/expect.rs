@@ -77,7 +77,8 @@ pub fn gemm<T: Float>(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix)
         let bad_operand = (alpha != 0.0 && (bad_rows[row] || bad_cols[col]))
             || (beta != 0.0 && !c.at(row, col).is_finite());
         let product = if alpha == 0.0 { 0.0 } else { product.at(row, col) };
-        let overflows = !(product.max(size.at(row, col)) < large::<T>());
+        let may_overflow = |size: f64| size.is_nan() || size >= large::<T>();
+        let overflows = may_overflow(product) || may_overflow(size.at(row, col));
         match (bad_scalar, bad_operand, overflows) {
             (true, _, _) | (_, true, true) => Expected::NotFinite,
             (false, false, true) => Expected::Anything,

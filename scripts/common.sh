@@ -25,7 +25,7 @@ instruction_sets() {
 # nothing is installed, and apt's own state stays as it is. Sets $root to where they lie, and $rustc
 # to a command that starts the compiler from there.
 debian_rustc() {
-    local dir=$PWD/target/debian std llvm package missing=()
+    local dir=$PWD/target/debian std llvm base=() missing=() package
     root=$dir/root rustc=$dir/rustc
     mkdir -p "$dir"/{lists,archives}/partial "$root"
     cat >"$dir/apt.conf" <<EOF
@@ -41,10 +41,13 @@ EOF
     (
         export APT_CONFIG=$dir/apt.conf
         apt-get -qq update
-        std=$(apt-cache depends libstd-rust-web-dev:amd64 | grep -o 'libstd-rust-web-[0-9].*')
-        llvm=$(apt-cache depends "$std:amd64" | grep -o 'libllvm[0-9]*')
+        if [[ " ${missing[*]} " == *" rustc-web "* ]]; then
+            std=$(apt-cache depends libstd-rust-web-dev:amd64 | grep -o 'libstd-rust-web-[0-9].*')
+            llvm=$(apt-cache depends "$std:amd64" | grep -o 'libllvm[0-9]*')
+            base=(libstd-rust-web-dev "$std" "$llvm")
+        fi
         cd "$dir/archives"
-        apt-get -qq download libstd-rust-web-dev "$std" "$llvm" "${missing[@]}"
+        apt-get -qq download "${base[@]}" "${missing[@]}"
     )
     for package in "$dir"/archives/*.deb; do
         dpkg -x "$package" "$root"

@@ -276,9 +276,9 @@ fn multiply<T: Float>(
     Product { alpha, a, b, beta, c, epilogue }.run(par)
 }
 
-/// Adds α times the column sums of a matrix to `sums`.
+/// Adds α times the column sums of a matrix to `sums`; with α = 0, as in a product, none is read.
 fn sum_columns<T: Float>(alpha: T, matrix: MatRef<'_, T>, sums: &mut [T]) -> Result<()> {
-    if matrix.is_empty() {
+    if alpha == T::ZERO || matrix.is_empty() {
         return Ok(());
     }
     let token = isa::token()?;

@@ -141,18 +141,23 @@ pub fn relu_backward(inputs: &Matrix, grad_output: &Matrix) -> Matrix {
     inputs.zip(grad_output, |x, gradient| if x > 0.0 { gradient } else { 0.0 })
 }
 
-/// ln of the softmax of a row: x − max − ln Σ exp(x − max). One of the largest elements adds
-/// exactly 1 to the sum, so that `ln_1p` of the others is exact to the last digits near 0. NaN
-/// throughout if an element is NaN or +∞, or if all are −∞.
-pub fn log_softmax_row(row: &[f64]) -> Vec<f64> {
+/// A row's largest element, and Σ exp(x − max) over all others: one of the largest adds exactly 1
+/// to the whole sum, and is left out so that small others keep their digits. `None` if an element is
+/// NaN or +∞, or if all are −∞: the softmax is NaN then.
+fn exponentials(row: &[f64]) -> Option<(f64, f64)> {
     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if row.iter().any(|x| x.is_nan()) || largest.is_infinite() {
-        return vec![f64::NAN; row.len()];
+        return None;
     }
     let first = row.iter().position(|&x| x == largest);
     let others = row.iter().enumerate().filter(|&(i, _)| Some(i) != first);
-    let sum_of_others: f64 = others.map(|(_, x)| (x - largest).exp()).sum();
-    row.iter().map(|x| (x - largest) - sum_of_others.ln_1p()).collect()
+    Some((largest, others.map(|(_, x)| (x - largest).exp()).sum()))
+}
+
+/// ln of the softmax of a row: x − max − ln Σ exp(x − max).
+pub fn log_softmax_row(row: &[f64]) -> Vec<f64> {
+    let Some((largest, others)) = exponentials(row) else { return vec![f64::NAN; row.len()] };
+    row.iter().map(|x| (x - largest) - others.ln_1p()).collect()
 }
 
 /// [`log_softmax_row`] of every row.
@@ -163,12 +168,11 @@ pub fn log_softmax(logits: &Matrix) -> Matrix {
 
 /// exp(x − max) / Σ exp(x − max), row by row.
 pub fn softmax(logits: &Matrix) -> Matrix {
-    let row_max = |row| logits.row(row).iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let largest: Vec<f64> = (0..logits.rows).map(row_max).collect();
-    let exp =
-        Matrix::from_fn(logits.rows, logits.cols, |r, c| (logits.at(r, c) - largest[r]).exp());
-    let sums = exp.row_sums();
-    Matrix::from_fn(logits.rows, logits.cols, |r, c| exp.at(r, c) / sums[r])
+    let rows: Vec<_> = (0..logits.rows).map(|row| exponentials(logits.row(row))).collect();
+    Matrix::from_fn(logits.rows, logits.cols, |row, col| match rows[row] {
+        Some((largest, others)) => (logits.at(row, col) - largest).exp() / (1.0 + others),
+        None => f64::NAN,
+    })
 }
 
 /// pᵢ(gᵢ − Σⱼ gⱼpⱼ), row by row.

@@ -158,3 +158,25 @@ proptest! {
         check_shift::<f64>(&case, shift);
     }
 }
+
+/// One class has nearly all of the sum; the others are small beside it, and many.
+fn one_class_has_nearly_all<T: Float>() {
+    let row = |_, col| if col == 0 { 0.0 } else { -15.75 };
+    let logits = Matrix::from_fn(3, 133, row);
+    let expected = reference::softmax(&logits);
+    let ln_p = reference::log_softmax(&logits);
+    let bounds = bounds::softmax::<T>(&logits);
+    // Two ways to the same number, of which only one divides.
+    let other_way: Vec<f64> = ln_p.data.iter().map(|ln_p| ln_p.exp()).collect();
+    assert_close::<f64>("reference", &other_way, &expected.data, &bounds.data);
+    let logits = Strided::<T>::of(&logits, Layout::Rows);
+    let mut found = Strided::<T>::output(3, 133, Layout::Rows);
+    softmax::forward(logits.view(), found.view_mut(), Par::Seq).unwrap();
+    assert_matrix("probabilities", found.result(), &expected, &bounds);
+}
+
+#[test]
+fn one_class_with_nearly_all_of_the_sum() {
+    one_class_has_nearly_all::<f32>();
+    one_class_has_nearly_all::<f64>();
+}

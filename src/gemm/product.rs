@@ -1,6 +1,8 @@
 //! A product as a value, and the engine that computes it.
 
-use super::{Epilogue, native, portable};
+#[cfg(target_arch = "x86_64")]
+use super::native;
+use super::{Epilogue, portable};
 use crate::arch::Token;
 use crate::error::Result;
 use crate::float::Float;
@@ -31,10 +33,11 @@ impl<T: Float> Product<'_, T> {
 
     /// Computes it, if C has elements, with the engine for an instruction set.
     pub(super) fn run_with(self, token: Token, par: Par) {
-        let reads_operands = self.alpha != T::ZERO && self.a.cols() > 0;
         match token {
             Token::Scalar(_) => portable::run(self, par),
-            _ if !reads_operands => portable::run(self, par),
+            // There is nothing to multiply.
+            #[cfg(target_arch = "x86_64")]
+            _ if self.alpha == T::ZERO || self.a.cols() == 0 => portable::run(self, par),
             #[cfg(target_arch = "x86_64")]
             _ => native::run(self, token, par),
         }

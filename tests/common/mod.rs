@@ -226,8 +226,10 @@ pub fn extent() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// How many cases a property is tried on.
+/// How many cases a property is tried on; `PROPTEST_CASES` allows fewer, where tests run slowly.
 pub fn cases(cases: u32) -> ProptestConfig {
+    let most = std::env::var("PROPTEST_CASES").ok().and_then(|most| most.parse().ok());
+    let cases = most.map_or(cases, |most| cases.min(most));
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -34,6 +34,27 @@ fn what_is_multiplied_by_0_is_not_read() {
     unread::<f64>();
 }
 
+/// A step of length 0 moves neither weights nor biases, whatever the gradient.
+fn step_of_0<T: Float>() {
+    let largest = T::ONE / T::MIN_POSITIVE;
+    for g in [T::NAN, T::INFINITY, largest] {
+        let (inputs, grad_output) = (vec![T::ONE; 9 * 2], vec![g; 9 * 3]);
+        let (mut weights, mut biases) = ([T::ONE; 6], [T::ONE; 3]);
+        for par in every_par() {
+            let (x, g) = (view(&inputs, 2), view(&grad_output, 3));
+            let to = view_mut(&mut weights, 3);
+            dense::sgd_step(x, g, T::ZERO, to, &mut biases, par).unwrap();
+            assert_eq!((weights, biases), ([T::ONE; 6], [T::ONE; 3]));
+        }
+    }
+}
+
+#[test]
+fn a_step_of_0_moves_nothing() {
+    step_of_0::<f32>();
+    step_of_0::<f64>();
+}
+
 /// NaN stays NaN through ReLU, fused or not; its gradient passes only where x > 0.
 fn relu_of_nan<T: Float>() {
     let x: Vec<T> = to_type(&[NAN, -INF, INF, 0.0, -0.0, -1.0, 2.0]);

@@ -1,6 +1,6 @@
 //! The picture of the training: loss and accuracy by epoch, on the training and the test digits.
 
-use crate::Failure;
+use crate::common::Failure;
 use crate::train::{Epoch, Score};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};

@@ -1,7 +1,7 @@
 //! The picture of the mistakes: every test digit that was taken for another, with what the network
 //! said, how sure it was, and what the digit is. The surest mistakes come first.
 
-use crate::Failure;
+use crate::common::Failure;
 use crate::data::{Digits, SIDE};
 use gradkern::MatRef;
 use plotters::coord::Shift;

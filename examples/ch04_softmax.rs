@@ -5,7 +5,6 @@
 
 mod common;
 
-use clap::Parser;
 use common::Failure;
 use common::arrays::{dense, relu, softmax};
 use common::book::Book;
@@ -13,23 +12,15 @@ use common::plot::{self, Area, Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, VE
 use common::report::Report;
 use std::process::ExitCode;
 
-/// Chapter 4: softmax, with large numbers too, and a forward pass of the book's spirals
-#[derive(Parser)]
-#[command(name = "ch04_softmax")]
-struct Args;
-
 fn main() -> ExitCode {
-    common::main(|_: &Args| run())
-}
-
-fn run() -> Result<(), Failure> {
-    let mut report = Report::new();
-    exponentials(&mut report)?;
-    shifted_and_scaled(&mut report)?;
-    forward_pass(&mut report)?;
-    report.line("");
-    report.picture("ch04_softmax.svg", (1080, 420), draw)?;
-    report.end()
+    common::chapter("ch04_softmax", |report| {
+        exponentials(report)?;
+        shifted_and_scaled(report)?;
+        forward_pass(report)?;
+        report.line("");
+        report.picture("ch04_softmax.svg", (1080, 420), draw)?;
+        Ok(())
+    })
 }
 
 /// Softmax as its formula is written, without the maximum subtracted.

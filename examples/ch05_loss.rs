@@ -5,7 +5,6 @@
 
 mod common;
 
-use clap::Parser;
 use common::Failure;
 use common::arrays::{cross_entropy, dense, fused};
 use common::book::Book;
@@ -14,24 +13,16 @@ use common::report::Report;
 use gradkern::{MatRef, Targets, metrics};
 use std::process::ExitCode;
 
-/// Chapter 5: the loss of three samples, what the clip is for, and the loss of the book's network
-#[derive(Parser)]
-#[command(name = "ch05_loss")]
-struct Args;
-
 fn main() -> ExitCode {
-    common::main(|_: &Args| run())
-}
-
-fn run() -> Result<(), Failure> {
-    let mut report = Report::new();
-    three_samples(&mut report)?;
-    clipping(&mut report)?;
-    book_network(&mut report)?;
-    report.line("");
-    let chart = picture()?;
-    report.picture("ch05_loss.svg", (760, 480), |area| chart.draw(area))?;
-    report.end()
+    common::chapter("ch05_loss", |report| {
+        three_samples(report)?;
+        clipping(report)?;
+        book_network(report)?;
+        report.line("");
+        let chart = picture()?;
+        report.picture("ch05_loss.svg", (760, 480), |area| chart.draw(area))?;
+        Ok(())
+    })
 }
 
 fn three_samples(report: &mut Report) -> gradkern::Result<()> {

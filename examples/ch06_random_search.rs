@@ -2,17 +2,15 @@
 //! and kept where that helps (b), on the book's vertical data and on its spirals.
 //!
 //! `cargo run --release --example ch06_random_search` tries 10,000 networks a search, several seeds
-//! side by side on all cores, and draws `target/plots/ch06_*.svg`. `-- --iterations 1000000000`
-//! goes on for long; Ctrl-C ends it and shows the best so far.
+//! side by side on all cores, and draws `target/plots/ch06_*.svg`; `--help` says what may be chosen.
 
 mod common;
 
 use clap::Parser;
 use common::args::{seed, whole};
-use common::plot::{self, Axis, BLUE, Chart, Corner, Mark, VERMILION, stairs};
+use common::plot::{self, Area, Axis, BLUE, Chart, Corner, Mark, RGBColor, VERMILION, stairs};
 use common::{Failure, book::Book, forward::Forward, progress_bar, regions, report::Report};
 use gradkern::{Init, Mlp, Rng, datasets::Dataset};
-use plotters::style::RGBColor;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::{process::ExitCode, time::Instant};
@@ -34,6 +32,7 @@ struct Args {
 
 /// The book's number of iterations, for which its findings hold.
 const BOOK: usize = 10_000;
+const TITLES: [&str; 2] = ["Vertical data", "Spirals"];
 const STRATEGIES: [(&str, RGBColor, Mark); 2] = [
     ("(a) drawn anew", VERMILION, Mark::Dashes),
     ("(b) changed, kept if better", BLUE, Mark::Line),
@@ -42,14 +41,13 @@ const STRATEGIES: [(&str, RGBColor, Mark); 2] = [
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::reporting(run)
 }
 
 struct Search<'a> {
     data: &'a Dataset<f32>,
     /// (b): the best network is changed. (a): a new one is drawn.
     change: bool,
-    seed: u64,
     rng: Rng,
     network: Mlp<f32>,
     forward: Forward,
@@ -57,17 +55,9 @@ struct Search<'a> {
     tried: usize,
     /// The iterations that lowered the loss, and to what.
     history: Vec<(usize, f32)>,
-    accuracy: f64,
 }
 
-impl<'a> Search<'a> {
-    fn new(data: &'a Dataset<f32>, change: bool, seed: u64) -> gradkern::Result<Self> {
-        let network = Mlp::new(&[2, 3, 3], Init::Book, seed)?;
-        let (best, rng) = (network.parameters().to_vec(), Rng::new(!seed));
-        let (forward, tried, history, accuracy) = (Forward::default(), 0, Vec::new(), 0.0);
-        Ok(Search { data, change, seed, rng, network, forward, best, tried, history, accuracy })
-    }
-
+impl Search<'_> {
     fn loss(&self) -> f32 {
         self.history.last().map_or(f32::INFINITY, |step| step.1)
     }
@@ -80,7 +70,7 @@ impl<'a> Search<'a> {
                 let from = if self.change { *best } else { 0.0 };
                 *parameter = from + 0.05 * self.rng.normal() as f32;
             }
-            let loss = self.forward.loss(&mut self.network, self.data)?;
+            let loss = self.forward.loss(&self.network, self.data)?;
             if loss < self.loss() {
                 self.history.push((self.tried, loss));
                 self.best.copy_from_slice(self.network.parameters());
@@ -88,80 +78,72 @@ impl<'a> Search<'a> {
         }
         Ok(())
     }
-
-    /// Goes back to the best network.
-    fn settle(&mut self) -> gradkern::Result<()> {
-        self.network.parameters_mut().copy_from_slice(&self.best);
-        self.forward.loss(&mut self.network, self.data)?;
-        self.accuracy = self.forward.accuracy(self.data)?;
-        Ok(())
-    }
 }
 
-fn run(args: &Args) -> Result<(), Failure> {
-    let data = [("vertical data", Book::vertical()?.data()?), ("spirals", Book::spiral()?.data()?)];
-    let mut searches = Vec::new();
-    for (data, change) in data.iter().flat_map(|(_, data)| [(data, false), (data, true)]) {
-        let seeds = (0..args.seeds as u64).map(|i| args.seed.wrapping_add(i));
-        searches.extend(seeds.flat_map(|seed| Search::new(data, change, seed)));
+fn run(args: &Args, report: &mut Report) -> Result<(), Failure> {
+    let (data, mut searches) = ([Book::vertical()?.data()?, Book::spiral()?.data()?], Vec::new());
+    for (data, change) in data.iter().flat_map(|data| [(data, false), (data, true)]) {
+        for seed in (0..args.seeds as u64).map(|i| args.seed.wrapping_add(i)) {
+            let (rng, network) = (Rng::new(!seed), Mlp::new(&[2, 3, 3], Init::Book, seed)?);
+            let (forward, best) = (Forward::default(), network.parameters().to_vec());
+            let (tried, history) = (0, Vec::new());
+            searches.push(Search { data, change, rng, network, forward, best, tried, history });
+        }
     }
     ctrlc::set_handler(|| STOP.store(true, Relaxed))?;
-    let (bar, start) = (progress_bar(args.iterations * searches.len())?, Instant::now());
+    let (count, threads) = (searches.len(), rayon::current_num_threads());
+    report.line(format!("{count} searches on {threads} threads; Ctrl-C shows the best so far"));
+    let (bar, start) = (progress_bar(args.iterations * count)?, Instant::now());
     // In rounds, so that no search is far ahead of the others and the bar moves.
     for done in (0..args.iterations).step_by(2000).take_while(|_| !STOP.load(Relaxed)) {
         let round = (args.iterations - done).min(2000);
         searches.par_iter_mut().try_for_each(|search| search.run(round))?;
-        bar.inc((round * searches.len()) as u64);
+        bar.inc((round * count) as u64);
     }
     bar.finish_and_clear();
-    let (seconds, mut report) = (start.elapsed().as_secs_f64(), Report::new());
     let tried: usize = searches.iter().map(|search| search.tried).sum();
-    let (rate, threads) = (tried as f64 / seconds, rayon::current_num_threads());
-    report.line(format_args!("{tried} iterations, {rate:.0} per second on {threads} threads"));
+    let rate = tried as f64 / start.elapsed().as_secs_f64();
+    report.line(format_args!("{tried} iterations, {rate:.0} per second"));
 
+    let mut best = Vec::new();
     for (i, searches) in searches.chunks_mut(args.seeds).enumerate() {
-        report.heading(&format!("{} on {}", STRATEGIES[i % 2].0, data[i / 2].0));
-        searches.sort_by(|a, b| a.loss().total_cmp(&b.loss()));
-        for search in searches {
-            search.settle()?;
-            let (seed, loss, accuracy) = (search.seed, search.loss(), search.accuracy);
-            report.line(format_args!("seed {seed}: loss {loss:.4}, accuracy {accuracy:.4}"));
+        report.heading(&format!("{}: {}", TITLES[i / 2], STRATEGIES[i % 2].0));
+        for Search { network, best, forward, data, .. } in &mut *searches {
+            network.parameters_mut().copy_from_slice(best);
+            let (loss, accuracy) = (forward.loss(network, data)?, forward.accuracy(network, data)?);
+            report.line(format_args!("loss {loss:.4}, accuracy {accuracy:.4}"));
         }
+        best.extend(searches.iter().min_by(|a, b| a.loss().total_cmp(&b.loss())));
     }
-    let best: Vec<&Search> = searches.iter().step_by(args.seeds).collect();
     if args.iterations == BOOK && !STOP.load(Relaxed) {
-        report.heading("What the book finds, and the best of each");
-        let [anew, changed, spiral] = [0, 1, 3].map(|i| best[i].loss());
+        let [anew, change, spiral] = [0, 1, 3].map(|i: usize| best[i].loss());
+        report.heading("What the book finds");
         report.holds("(a) vertical: loss", "1.08 to 1.0986", anew, (1.08..1.0987).contains(&anew));
-        report.holds("(b) vertical: loss", "under 0.18", changed, changed < 0.18);
-        let accuracy = best[1].accuracy;
+        report.holds("(b) vertical: loss", "under 0.18", change, change < 0.18);
+        let accuracy = Forward::default().accuracy(&best[1].network, best[1].data)?;
         report.holds("(b) vertical: accuracy", "0.92 or more", accuracy, accuracy >= 0.92);
         report.holds("(b) spirals: loss", "above 1.05", spiral, spiral > 1.05);
     }
-    pictures(&mut report, data.each_ref().map(|data| data.0), &best)?;
-    report.end()
+    pictures(report, &best)
 }
 
-fn pictures(report: &mut Report, names: [&str; 2], best: &[&Search]) -> Result<(), Failure> {
-    let kinds: Vec<_> = names.into_iter().zip(best.chunks(2)).collect();
+fn pictures(report: &mut Report, best: &[&Search]) -> Result<(), Failure> {
+    let kinds: Vec<_> = TITLES.into_iter().zip(best.chunks(2)).collect();
+    type Kind<'a> = (&'a str, &'a [&'a Search<'a>]);
     for (file, with_regions) in [("ch06_data.svg", false), ("ch06_regions.svg", true)] {
-        report.picture(file, (1080, 480), |area| {
-            plot::side_by_side(area, &kinds, |(name, best), area| {
-                let network = with_regions.then_some(&best[1].network);
-                regions::draw(area, &format!("The book's {name}"), best[1].data, network)
-            })
-        })?;
+        let draw = |&(title, best): &Kind, area: &Area| {
+            let network = with_regions.then_some(&best[1].network);
+            regions::draw(area, title, best[1].data, network)
+        };
+        report.picture(file, (1080, 480), |area| plot::side_by_side(area, &kinds, draw))?;
     }
-    report.picture("ch06_loss.svg", (1080, 480), |area| {
-        plot::side_by_side(area, &kinds, |(title, best), area| {
-            let curves = best.iter().zip(STRATEGIES).map(|(search, (name, color, mark))| {
-                stairs(name, color, mark, &search.history, search.tried)
-            });
-            let end = (best[0].tried.max(10) as f64).log10();
-            let (x, y) =
-                (Axis::logarithmic("iteration", 0.0..end), Axis::linear("lowest loss", 0.0..1.2));
-            let (legend, curves) = (Some(Corner::LowerLeft), curves.collect());
-            Chart { title, x, y, legend, curves }.draw(area)
-        })
-    })
+    let draw = |&(title, best): &Kind, area: &Area| {
+        let curves = best.iter().zip(STRATEGIES).map(|(search, (name, color, mark))| {
+            stairs(name, color, mark, &search.history, search.tried)
+        });
+        let (legend, curves) = (Some(Corner::LowerLeft), curves.collect());
+        let x = Axis::logarithmic("iteration", 0.0..f64::log10(best[0].tried.max(10) as f64));
+        Chart { title, x, y: Axis::linear("lowest loss", 0.0..1.2), legend, curves }.draw(area)
+    };
+    report.picture("ch06_loss.svg", (1080, 480), |area| plot::side_by_side(area, &kinds, draw))
 }

@@ -5,7 +5,6 @@
 
 mod common;
 
-use clap::Parser;
 use common::Failure;
 use common::plot::{Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, PURPLE, SKY, VERMILION};
 use common::report::Report;
@@ -13,22 +12,13 @@ use gradkern::gradcheck::{CheckOptions, Difference, check, derivative};
 use plotters::style::{BLACK, RGBColor};
 use std::process::ExitCode;
 
-/// Chapter 7: derivatives, numerical and analytical
-#[derive(Parser)]
-#[command(name = "ch07_derivatives")]
-struct Args;
-
 fn main() -> ExitCode {
-    common::main(|_: &Args| run())
-}
-
-fn run() -> Result<(), Failure> {
-    let mut report = Report::new();
-    slopes(&mut report);
-    tangents(&mut report)?;
-    errors(&mut report)?;
-    analytical(&mut report)?;
-    report.end()
+    common::chapter("ch07_derivatives", |report| {
+        slopes(report);
+        tangents(report)?;
+        errors(report)?;
+        analytical(report)
+    })
 }
 
 /// 2x², whose tangents the book draws.
@@ -93,15 +83,10 @@ fn errors(report: &mut Report) -> Result<(), Failure> {
         (0..200).map(|i| relative(1.0 + f64::from(i) / 200.0).abs()).sum::<f64>() / 200.0
     };
     let mut curves = Vec::new();
-    for (name, color, make, low, high) in [
-        (
-            "forward",
-            VERMILION,
-            (|delta| Difference::Forward { delta }) as fn(f64) -> _,
-            -10.0,
-            -6.5,
-        ),
-        ("central", BLUE, |delta| Difference::Central { delta }, -7.5, -4.0),
+    let forward: fn(f64) -> Difference<f64> = |delta| Difference::Forward { delta };
+    for (name, starred, color, make, low, high) in [
+        ("forward", "the best δ, forward", VERMILION, forward, -10.0, -6.5),
+        ("central", "the best δ, central", BLUE, |delta| Difference::Central { delta }, -7.5, -4.0),
     ] {
         let exponents = (4..=60).map(|i| -0.25 * f64::from(i));
         let errors: Vec<(f64, f64)> =
@@ -111,12 +96,10 @@ fn errors(report: &mut Report) -> Result<(), Failure> {
             report.line(format_args!("{name}, δ = {delta:.0e}: relative error {error:.1e}"));
         }
         let best = errors.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
-        let (what, expected) = (format!("the best δ, {name}"), format!("10^{low} to 10^{high}"));
-        let near = (low..=high).contains(&best.0);
-        report.holds(&what, &expected, format!("{:.1e}", 10_f64.powf(best.0)), near);
+        let (near, expected) = ((low..=high).contains(&best.0), format!("10^{low} to 10^{high}"));
+        report.holds(starred, &expected, format!("{:.1e}", 10_f64.powf(best.0)), near);
         curves.push(Curve { name, color, mark: Mark::Line, points: errors });
-        let name = if name == "forward" { "the best δ, forward" } else { "the best δ, central" };
-        curves.push(Curve { name, color, mark: Mark::Star, points: vec![best] });
+        curves.push(Curve { name: starred, color, mark: Mark::Star, points: vec![best] });
     }
     let chart = Chart {
         title: "Error of a numerical derivative",
@@ -129,7 +112,7 @@ fn errors(report: &mut Report) -> Result<(), Failure> {
 }
 
 /// The chapter's derivatives by rule, each beside the numerical ones at some points.
-fn analytical(report: &mut Report) -> gradkern::Result<()> {
+fn analytical(report: &mut Report) -> Result<(), Failure> {
     report.heading("Derivatives by rule, checked at −2, −0.5, 1 and 3");
     type Function = fn(f64) -> f64;
     let derivatives: [(&str, Function, Function); 6] = [

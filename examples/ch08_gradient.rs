@@ -5,30 +5,19 @@
 
 mod common;
 
-use clap::Parser;
 use common::Failure;
-use common::plot::{self, Area, Axis, BLUE, Chart, Curve, Mark};
+use common::plot::{self, Area, Axis, BLUE, Chart, Curve, Mark, RGBColor};
 use common::report::Report;
 use gradkern::gradcheck::{CheckOptions, Difference, check, derivative, gradient};
-use plotters::style::RGBColor;
 use std::process::ExitCode;
 
-/// Chapter 8: gradients by rule and by differences
-#[derive(Parser)]
-#[command(name = "ch08_gradient")]
-struct Args;
-
 fn main() -> ExitCode {
-    common::main(|_: &Args| run())
-}
-
-fn run() -> Result<(), Failure> {
-    let mut report = Report::new();
-    gradients(&mut report)?;
-    chain_rule(&mut report);
-    report.line("");
-    report.picture("ch08_gradient.svg", (1080, 540), draw)?;
-    report.end()
+    common::chapter("ch08_gradient", |report| {
+        gradients(report)?;
+        chain_rule(report);
+        report.line("");
+        report.picture("ch08_gradient.svg", (1080, 540), draw)
+    })
 }
 
 /// A function of two or three variables, and its gradient by the chapter's rules.
@@ -125,11 +114,8 @@ fn chain_rule(report: &mut Report) {
 
 /// Gradients as arrows, over the values of two functions: the darker, the larger.
 fn draw(area: &Area) -> Result<(), Failure> {
-    let fields = [
-        ("2x + 3y² and its gradient", SUM_WITH_SQUARE, 0.03),
-        ("xy and its gradient", PRODUCT, 0.12),
-    ];
-    plot::side_by_side(area, &fields, |(title, function, scale), area| {
+    let fields = [(SUM_WITH_SQUARE, 0.02), (PRODUCT, 0.12)];
+    plot::side_by_side(area, &fields, |(function, scale), area| {
         let side = || -2.0..2.0;
         let values: Vec<f64> =
             plot::middles(side(), side(), 40).map(|(x, y)| (function.value)(&[x, y])).collect();
@@ -142,7 +128,7 @@ fn draw(area: &Area) -> Result<(), Failure> {
             arrow((x, y), (scale * slope[0], scale * slope[1]))
         });
         let (x, y) = (Axis::linear("x", side()), Axis::linear("y", side()));
-        let chart = Chart { title, x, y, legend: None, curves: arrows.collect() };
+        let chart = Chart { title: function.name, x, y, legend: None, curves: arrows.collect() };
         chart.draw_over(area, plot::cells(side(), side(), &colors))
     })
 }

@@ -5,7 +5,6 @@
 
 mod common;
 
-use clap::Parser;
 use common::arrays::{dense, dense_backward, fused, relu, relu_backward, separate};
 use common::plot::{Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, PURPLE, VERMILION};
 use common::{Failure, book::Book, report::Report};
@@ -13,22 +12,13 @@ use gradkern::gradcheck::{CheckOptions, Difference, check, gradient};
 use gradkern::{Init, MatRef, Mlp, Rng, Targets, optimizer};
 use std::{process::ExitCode, time::Instant};
 
-/// Chapter 9: gradients of a neuron, a layer, ReLU, softmax and the loss, and of a network
-#[derive(Parser)]
-#[command(name = "ch09_backprop")]
-struct Args;
-
 fn main() -> ExitCode {
-    common::main(|_: &Args| run())
-}
-
-fn run() -> Result<(), Failure> {
-    let mut report = Report::new();
-    neuron(&mut report)?;
-    layer(&mut report)?;
-    loss(&mut report)?;
-    network(&mut report)?;
-    report.end()
+    common::chapter("ch09_backprop", |report| {
+        neuron(report)?;
+        layer(report)?;
+        loss(report)?;
+        network(report)
+    })
 }
 
 /// x = [1, −2, 3], w = [−3, −1, 2], b = 1: figures 9.01 to 9.19, from the output back.
@@ -37,13 +27,12 @@ fn neuron(report: &mut Report) -> gradkern::Result<()> {
     let (x, mut w, mut b) = ([1.0, -2.0, 3.0], [-3.0, -1.0, 2.0], [1.0]);
     report.numbers("the products xw", "-3 2 6", &[0, 1, 2].map(|i| x[i] * w[i]));
     let z = dense(&x, &w, &b)?;
-    report.number("z", "6", z[0]);
-    report.number("y", "6", relu(&z)?[0]);
+    report.numbers("z and y", "6 6", &[z[0], relu(&z)?[0]]);
     let dz = relu_backward(&z, &[1.0])?;
     report.numbers("dy/dz", "1", &dz);
     // The sum hands its gradient on to each product and to b: it is a layer whose weights are 1.
-    let [dproducts, _, _] = dense_backward(&[-3.0, 2.0, 6.0], &[1.0; 3], 1, &dz)?;
-    report.numbers("dy/dxw", "1 1 1", &dproducts);
+    let [dxw, ..] = dense_backward(&[-3.0, 2.0, 6.0], &[1.0; 3], 1, &dz)?;
+    report.numbers("dy/dxw", "1 1 1", &dxw);
     let [dx, dw, db] = dense_backward(&x, &w, 1, &dz)?;
     report.numbers("dy/dx = w", "-3 -1 2", &dx);
     report.numbers("dy/dw = x", "1 -2 3", &dw);
@@ -92,12 +81,10 @@ fn loss(report: &mut Report) -> gradkern::Result<()> {
         let furthest = one.1.iter().zip(&two.1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         // A few roundings of gradients of at most 1 / batch.
         let bound = 8.0 * f32::EPSILON / batch as f32;
-        let what = format!("{batch} × {classes}: gradients at most apart");
-        report.holds(&what, &format!("{bound:.0e}"), format!("{furthest:.0e}"), furthest <= bound);
-        report.line(format_args!(
-            "    separately {time_of_two:.1} µs, fused {time_of_one:.1} µs: {:.1} times as fast",
-            time_of_two / time_of_one
-        ));
+        let (what, most) = (format!("{batch} × {classes}: at most apart"), format!("{bound:.0e}"));
+        report.holds(&what, &most, format!("{furthest:.0e}"), furthest <= bound);
+        let (what, ratio) = ("    separately and fused, in µs", time_of_two / time_of_one);
+        report.line(format!("{what}: {time_of_two:.1} and {time_of_one:.1}, {ratio:.1} to 1"));
     }
     Ok(())
 }
@@ -126,8 +113,8 @@ fn network(report: &mut Report) -> Result<(), Failure> {
         (loss, mlp.gradients().to_vec())
     };
     report.heading("The gradients of the book's network");
-    let (value, gradients) =
-        loss(&book.parameters()?.into_iter().map(f64::from).collect::<Vec<_>>());
+    let parameters: Vec<f64> = book.parameters()?.into_iter().map(f64::from).collect();
+    let (value, gradients) = loss(&parameters);
     report.number("loss", "1.09861", value);
     // The digits that the book's f32 sums have in common with exact ones.
     let printed = "1.5766e-4 7.837e-5 4.732e-5 1.8161e-4 1.105e-5 -3.310e-5 -3.6055e-4 9.661e-5 \
@@ -138,17 +125,16 @@ fn network(report: &mut Report) -> Result<(), Failure> {
     report.heading("Numerical gradients of a network with He's weights");
     let (analytical, mut numerical) = (loss(&point).1, vec![0.0; 21]);
     gradient(|p| loss(p).0, &mut point, Difference::central(), &mut numerical)?;
-    let checked = check(|p| loss(p).0, &mut point, &analytical, &CheckOptions::default())?;
-    report.gradcheck(&checked);
-    let parts =
-        [("weights 1", 0..6), ("biases 1", 6..9), ("weights 2", 9..18), ("biases 2", 18..21)];
-    let marks = [
-        (BLUE, Mark::Dot),
-        (VERMILION, Mark::Triangle),
-        (GREEN, Mark::Square),
-        (PURPLE, Mark::Star),
-    ];
-    let curves = parts.into_iter().zip(marks).map(|((name, range), (color, mark))| {
+    // The spirals start at the origin, where every neuron is on its kink: δ decides what is seen.
+    let options = CheckOptions { atol: 1e-6, ..CheckOptions::default() };
+    report.gradcheck(&check(|p| loss(p).0, &mut point, &analytical, &options)?);
+    let curves = [
+        ("weights 1", 0..6, BLUE, Mark::Dot),
+        ("biases 1", 6..9, VERMILION, Mark::Triangle),
+        ("weights 2", 9..18, GREEN, Mark::Square),
+        ("biases 2", 18..21, PURPLE, Mark::Star),
+    ]
+    .map(|(name, range, color, mark)| {
         let error = |i: usize| ((numerical[i] - analytical[i]) / analytical[i]).abs().max(1e-16);
         Curve { name, color, mark, points: range.map(|i| (i as f64, error(i).log10())).collect() }
     });
@@ -157,7 +143,7 @@ fn network(report: &mut Report) -> Result<(), Failure> {
         x: Axis::linear("parameter", -1.0..21.0),
         y: Axis::logarithmic("relative error", -14.0..-4.0),
         legend: Some(Corner::UpperRight),
-        curves: curves.collect(),
+        curves: curves.into(),
     };
     report.picture("ch09_gradients.svg", (760, 480), |area| chart.draw(area))
 }

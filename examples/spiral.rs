@@ -8,11 +8,10 @@ mod common;
 
 use clap::Parser;
 use common::args::{seed, whole};
-use common::plot::{self, Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, VERMILION};
+use common::plot::{self, Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, RGBColor, VERMILION};
 use common::{Failure, book::Book, forward::Forward, regions, report::Report};
 use gradkern::optimizer::{self, Adam, Momentum};
 use gradkern::{Init, Mlp, datasets::Dataset};
-use plotters::style::RGBColor;
 use rayon::prelude::*;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -36,142 +35,114 @@ struct Args {
 const EPOCHS: usize = 10_001;
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::reporting(run)
 }
 
-/// How the parameters move, and how the learning rate decays.
-enum Method {
-    Sgd,
-    Momentum(Momentum<f32>),
-    Adam(Adam<f32>),
-}
-
-/// A network, how it learns and what became of it.
-struct Learner {
+struct Method {
     name: &'static str,
     style: (RGBColor, Mark),
-    method: Method,
     learning_rate: f32,
     decay: f32,
-    network: Mlp<f32>,
-    /// What the method remembers, in the order of the parameters.
-    memory: [Vec<f32>; 2],
+    /// Moves parameters by gradients, what it remembers, the learning rate and the step's number.
+    update: fn(&mut [f32], &[f32], &mut [Vec<f32>; 2], f32, u64) -> gradkern::Result<()>,
+}
+
+const METHODS: [Method; 3] = [
+    Method {
+        name: "SGD",
+        style: (VERMILION, Mark::Dashes),
+        learning_rate: 1.0,
+        decay: 1e-4,
+        update: |p, gradients, _, learning_rate, _| optimizer::sgd(p, gradients, learning_rate),
+    },
+    Method {
+        name: "SGD with momentum",
+        style: (GREEN, Mark::Line),
+        learning_rate: 0.3,
+        decay: 1e-4,
+        update: |p, gradients, [velocity, _], learning_rate, _| {
+            Momentum { learning_rate, ..Momentum::default() }.update(p, gradients, velocity)
+        },
+    },
+    Method {
+        name: "Adam",
+        style: (BLUE, Mark::Line),
+        learning_rate: 0.05,
+        decay: 1e-3,
+        update: |p, gradients, [first, second], learning_rate, step| {
+            Adam { learning_rate, ..Adam::default() }.update(p, gradients, first, second, step)
+        },
+    },
+];
+
+/// What became of a method.
+#[derive(Default)]
+struct Learned {
     /// The network before every so many epochs, and at the end.
     snapshots: Vec<(usize, Mlp<f32>)>,
     losses: Vec<f32>,
     time: Duration,
 }
 
-impl Learner {
-    fn new(method: Method, seed: u64) -> gradkern::Result<Self> {
-        let (name, style, learning_rate, decay) = match method {
-            Method::Sgd => ("SGD", (VERMILION, Mark::Dashes), 1.0, 1e-4),
-            Method::Momentum(_) => ("SGD with momentum", (GREEN, Mark::Line), 0.3, 1e-3),
-            Method::Adam(_) => ("Adam", (BLUE, Mark::Line), 0.05, 1e-3),
-        };
-        let network = Mlp::new(&[2, 64, 3], Init::HeNormal, seed)?;
-        let memory = [(); 2].map(|()| vec![0.0; network.parameters().len()]);
-        let (snapshots, losses, time) = (Vec::new(), Vec::new(), Duration::ZERO);
-        Ok(Learner {
-            name,
-            style,
-            method,
-            learning_rate,
-            decay,
-            network,
-            memory,
-            snapshots,
-            losses,
-            time,
-        })
-    }
-
-    fn train(&mut self, data: &Dataset<f32>, args: &Args) -> gradkern::Result<()> {
-        for epoch in 0..args.epochs {
-            if epoch.is_multiple_of(args.every) {
-                self.snapshots.push((epoch, self.network.clone()));
-            }
-            let start = Instant::now();
-            let loss = self.step(data, epoch)?;
-            self.time += start.elapsed();
-            self.losses.push(loss);
+fn train(method: &Method, data: &Dataset<f32>, args: &Args) -> gradkern::Result<Learned> {
+    let mut learned = Learned::default();
+    let mut network = Mlp::new(&[2, 64, 3], Init::HeNormal, args.seed)?;
+    let mut memory = [(); 2].map(|()| vec![0.0; network.parameters().len()]);
+    for epoch in 0..args.epochs {
+        if epoch.is_multiple_of(args.every) {
+            learned.snapshots.push((epoch, network.clone()));
         }
-        self.snapshots.push((args.epochs, self.network.clone()));
-        Ok(())
+        let start = Instant::now();
+        let rate = method.learning_rate / (1.0 + method.decay * epoch as f32);
+        learned.losses.push(network.loss_and_gradients(data.inputs(), (&data.labels).into())?);
+        let (parameters, gradients) = network.parameters_and_gradients();
+        (method.update)(parameters, gradients, &mut memory, rate, epoch as u64 + 1)?;
+        learned.time += start.elapsed();
     }
-
-    fn step(&mut self, data: &Dataset<f32>, step: usize) -> gradkern::Result<f32> {
-        let learning_rate = self.learning_rate / (1.0 + self.decay * step as f32);
-        let (inputs, targets) = (data.inputs(), (&data.labels).into());
-        if let Method::Sgd = self.method {
-            return self.network.train_step(inputs, targets, learning_rate);
-        }
-        let loss = self.network.loss_and_gradients(inputs, targets)?;
-        let (parameters, gradients) = self.network.parameters_and_gradients();
-        let [first, second] = &mut self.memory;
-        match self.method {
-            Method::Sgd => optimizer::sgd(parameters, gradients, learning_rate)?,
-            Method::Momentum(options) => {
-                Momentum { learning_rate, ..options }.update(parameters, gradients, first)?;
-            }
-            Method::Adam(options) => {
-                let adam = Adam { learning_rate, ..options };
-                adam.update(parameters, gradients, first, second, step as u64 + 1)?;
-            }
-        }
-        Ok(loss)
-    }
+    learned.snapshots.push((args.epochs, network));
+    Ok(learned)
 }
 
-fn run(args: &Args) -> Result<(), Failure> {
+fn run(args: &Args, report: &mut Report) -> Result<(), Failure> {
     let data = Book::spiral()?.data()?;
-    let methods =
-        [Method::Sgd, Method::Momentum(Momentum::default()), Method::Adam(Adam::default())];
-    let learners = methods.into_iter().map(|method| Learner::new(method, args.seed));
-    let mut learners = learners.collect::<gradkern::Result<Vec<_>>>()?;
-    learners.par_iter_mut().try_for_each(|learner| learner.train(&data, args))?;
-
-    let (mut report, mut best) = (Report::new(), 0.0);
-    report.heading(&format!("{} epochs of 2-64-3 on the book's spirals", args.epochs));
-    for learner in &mut learners {
-        let mut forward = Forward::default();
-        let loss = forward.loss(&mut learner.network, &data)?;
-        let accuracy = forward.accuracy(&data)?;
+    let learned = METHODS.par_iter().map(|method| train(method, &data, args));
+    let learned = learned.collect::<gradkern::Result<Vec<_>>>()?;
+    report.line(format_args!("{} epochs of 2-64-3 on the book's spirals", args.epochs));
+    let (mut best, mut forward) = (0.0, Forward::default());
+    for (Method { name, .. }, Learned { snapshots, time, .. }) in METHODS.iter().zip(&learned) {
+        let network = &snapshots[snapshots.len() - 1].1;
+        let (loss, seconds) = (forward.loss(network, &data)?, time.as_secs_f64());
+        let accuracy = forward.accuracy(network, &data)?;
         best = f64::max(best, accuracy);
-        let (name, time) = (learner.name, learner.time.as_secs_f64());
-        report.line(format_args!(
-            "{name:<18} loss {loss:.4}  accuracy {accuracy:.4}  {time:.3} s of computing"
-        ));
+        report.line(format!("{name:<18} loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.3} s"));
     }
     if args.epochs >= EPOCHS {
         report.holds("the best accuracy", "0.93 or more", format!("{best:.4}"), best >= 0.93);
     }
-    report.line("");
-    pictures(&mut report, &data, &learners)?;
-    report.end()
+    pictures(report, &data, &learned)
 }
 
-fn pictures(report: &mut Report, data: &Dataset<f32>, learners: &[Learner]) -> Result<(), Failure> {
-    for (i, (epoch, _)) in learners[0].snapshots.iter().enumerate() {
-        report.picture(&format!("spiral_{epoch:05}.svg"), (1260, 440), |area| {
-            plot::side_by_side(area, learners, |learner, area| {
-                let title = format!("{}, epoch {epoch}", learner.name);
-                regions::draw(area, &title, data, Some(&learner.snapshots[i].1))
+fn pictures(report: &mut Report, data: &Dataset<f32>, all: &[Learned]) -> Result<(), Failure> {
+    let learned: Vec<(&Method, &Learned)> = METHODS.iter().zip(all).collect();
+    for (i, (epoch, _)) in all[0].snapshots.iter().enumerate() {
+        report.picture(&format!("spiral_{epoch:05}.svg"), (1260, 460), |area| {
+            plot::side_by_side(area, &learned, |(method, learned), area| {
+                let title = format!("{}, epoch {epoch}", method.name);
+                regions::draw(area, &title, data, Some(&learned.snapshots[i].1))
             })
         })?;
     }
-    let curves = learners.iter().map(|learner| {
-        let stride = learner.losses.len().div_ceil(500);
-        let losses = learner.losses.iter().enumerate().step_by(stride);
-        let points = losses.map(|(epoch, &loss)| (epoch as f64, f64::from(loss).log10())).collect();
-        let (name, (color, mark)) = (learner.name, learner.style);
-        Curve { name, color, mark, points }
+    let curves = learned.iter().map(|(method, learned)| {
+        let (name, (color, mark)) = (method.name, method.style);
+        let losses = learned.losses.iter().enumerate().step_by(all[0].losses.len().div_ceil(500));
+        let points = losses.map(|(epoch, &loss)| (epoch as f64, f64::from(loss).log10()));
+        Curve { name, color, mark, points: points.collect() }
     });
     let chart = Chart {
         title: "Loss on the spirals",
-        x: Axis::linear("epoch", 0.0..learners[0].losses.len() as f64),
+        x: Axis::linear("epoch", 0.0..all[0].losses.len() as f64),
         y: Axis::logarithmic("loss", -2.0..0.5),
-        legend: Some(Corner::UpperRight),
+        legend: Some(Corner::LowerLeft),
         curves: curves.collect(),
     };
     report.picture("spiral.svg", (760, 480), |area| chart.draw(area))

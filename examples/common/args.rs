@@ -1,8 +1,8 @@
 //! The command line: which values are allowed, and one line for a bad one.
 
 use super::{Failure, Refusal};
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, Command, Parser};
 use gradkern::isa;
 use std::error::Error;
 use std::ffi::OsString;
@@ -22,9 +22,15 @@ impl fmt::Display for Help {
 
 /// The arguments of this process, and an instruction set that is there.
 pub fn from_command_line<A: Parser>() -> Result<A, Failure> {
-    let args = A::try_parse_from(std::env::args_os().map(printable)).map_err(stop)?;
+    A::from_arg_matches(&parse(A::command())?).map_err(stop)
+}
+
+/// The arguments of this process as a command has them.
+pub fn parse(command: Command) -> Result<ArgMatches, Failure> {
+    let arguments = std::env::args_os().map(printable);
+    let matches = command.try_get_matches_from(arguments).map_err(stop)?;
     isa::current().map_err(|error| Refusal(error.to_string()))?;
-    Ok(args)
+    Ok(matches)
 }
 
 /// An argument without line breaks, so that a message that quotes it stays on one line. No valid

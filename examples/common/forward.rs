@@ -1,46 +1,61 @@
-//! A network's answers without training it: probabilities, loss, accuracy.
+//! A network's answers without training it: loss, accuracy, classes.
 
 use gradkern::datasets::Dataset;
-use gradkern::{LossOptions, MatMut, MatRef, Mlp, Par, Result, cross_entropy, metrics};
+use gradkern::{
+    LossOptions, MatMut, MatRef, Mlp, Par, Result, dense, metrics, softmax_cross_entropy,
+};
 
-/// What a network says of some points, kept from call to call.
+/// What a network says of some points; its memory is kept from call to call.
 #[derive(Default)]
 pub struct Forward {
-    probabilities: Vec<f32>,
+    /// Of each layer, the logits last.
+    outputs: Vec<Vec<f32>>,
     losses: Vec<f32>,
 }
 
 impl Forward {
-    /// The mean loss as the book has it: softmax, and the cross-entropy of its probabilities.
-    pub fn loss(&mut self, network: &mut Mlp<f32>, data: &Dataset<f32>) -> Result<f32> {
+    /// The mean loss.
+    pub fn loss(&mut self, network: &Mlp<f32>, data: &Dataset<f32>) -> Result<f32> {
         self.losses.resize(data.samples(), 0.0);
-        self.predict(network, data.inputs())?;
-        let p = view(&self.probabilities, data.samples())?;
-        let options = LossOptions::default();
-        cross_entropy::forward(p, (&data.labels).into(), &options, &mut self.losses, Par::Seq)
+        let logits = logits(&mut self.outputs, network, data.inputs())?;
+        let (targets, options) = ((&data.labels).into(), LossOptions::default());
+        softmax_cross_entropy::forward(logits, targets, &options, &mut self.losses, Par::Seq)
     }
 
-    /// The share of the points of the last call that it has right.
-    pub fn accuracy(&self, data: &Dataset<f32>) -> Result<f64> {
-        let p = view(&self.probabilities, data.samples())?;
-        metrics::accuracy(p, (&data.labels).into(), None)
+    /// The share of the points that it has right.
+    pub fn accuracy(&mut self, network: &Mlp<f32>, data: &Dataset<f32>) -> Result<f64> {
+        let logits = logits(&mut self.outputs, network, data.inputs())?;
+        metrics::accuracy(logits, (&data.labels).into(), None)
     }
 
     /// The class of each point, x and y in turn.
-    pub fn classes(&mut self, network: &mut Mlp<f32>, points: &[f32]) -> Result<Vec<usize>> {
-        let mut classes = vec![0; points.len() / 2];
-        self.predict(network, MatRef::new(points, classes.len(), 2)?)?;
-        metrics::argmax(view(&self.probabilities, classes.len())?, &mut classes)?;
+    pub fn classes(&mut self, network: &Mlp<f32>, points: &[f32]) -> Result<Vec<usize>> {
+        let points = MatRef::new(points, points.len() / 2, 2)?;
+        let mut classes = vec![0; points.rows()];
+        metrics::argmax(logits(&mut self.outputs, network, points)?, &mut classes)?;
         Ok(classes)
-    }
-
-    fn predict(&mut self, network: &mut Mlp<f32>, inputs: MatRef<'_, f32>) -> Result<()> {
-        let classes = network.sizes()[network.layers()];
-        self.probabilities.resize(inputs.rows() * classes, 0.0);
-        network.predict(inputs, MatMut::new(&mut self.probabilities, inputs.rows(), classes)?)
     }
 }
 
-fn view(probabilities: &[f32], rows: usize) -> Result<MatRef<'_, f32>> {
-    MatRef::new(probabilities, rows, probabilities.len() / rows.max(1))
+/// Layer by layer, with ReLU between them.
+fn logits<'a>(
+    outputs: &'a mut Vec<Vec<f32>>,
+    network: &Mlp<f32>,
+    inputs: MatRef<'a, f32>,
+) -> Result<MatRef<'a, f32>> {
+    outputs.resize(network.layers(), Vec::new());
+    let mut below = inputs;
+    for (layer, output) in outputs.iter_mut().enumerate() {
+        let (weights, biases) = (network.weights(layer)?, network.biases(layer)?);
+        let (rows, cols) = (inputs.rows(), weights.cols());
+        output.resize(rows * cols, 0.0);
+        let to = MatMut::new(output, rows, cols)?;
+        if layer + 1 < network.layers() {
+            dense::forward_relu(below, weights, biases, to, Par::Seq)?;
+        } else {
+            dense::forward(below, weights, biases, to, Par::Seq)?;
+        }
+        below = MatRef::new(output, rows, cols)?;
+    }
+    Ok(below)
 }

@@ -13,6 +13,7 @@ pub mod report;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use report::Report;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
@@ -40,9 +41,12 @@ impl fmt::Display for Refusal {
 /// its user can mend, 1 for what went wrong, each with a line on stderr.
 pub fn main<A: Parser>(run: impl FnOnce(&A) -> Result<(), Failure>) -> ExitCode {
     let name = A::command().get_name().to_owned();
-    let Err(error) = args::from_command_line().and_then(|args| run(&args)) else {
-        return ExitCode::SUCCESS;
-    };
+    ended(&name, args::from_command_line().and_then(|args| run(&args)))
+}
+
+/// The exit status of a result.
+fn ended(name: &str, result: Result<(), Failure>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
     // Whoever closed our output, as `| head` does, has seen enough.
     let pipe_closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     if error.downcast_ref().is_some_and(pipe_closed) {
@@ -55,6 +59,20 @@ pub fn main<A: Parser>(run: impl FnOnce(&A) -> Result<(), Failure>) -> ExitCode 
     // Nobody is left to tell if that fails.
     let _ = writeln!(io::stderr(), "{name}: {error}");
     if error.is::<Refusal>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// [`main`] with a report, which fails where something in it is not as expected.
+pub fn reporting<A: Parser>(run: impl FnOnce(&A, &mut Report) -> Result<(), Failure>) -> ExitCode {
+    main(|args| Report::of(|report| run(args, report)))
+}
+
+/// An example without flags, with a report.
+pub fn chapter(
+    name: &'static str,
+    run: impl FnOnce(&mut Report) -> Result<(), Failure>,
+) -> ExitCode {
+    let command = clap::Command::new(name).about("An experiment of the book; takes no flags");
+    ended(name, args::parse(command).and_then(|_| Report::of(run)))
 }
 
 /// A bar for many steps, with their rate and the time left, on stderr; nothing is drawn where that is

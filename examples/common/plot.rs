@@ -4,6 +4,7 @@ use super::Failure;
 use plotters::coord::Shift;
 pub use plotters::prelude::SeriesLabelPosition as Corner;
 use plotters::prelude::*;
+pub use plotters::style::RGBColor;
 use std::ops::Range;
 
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -2,10 +2,9 @@
 
 use super::Failure;
 use super::forward::Forward;
-use super::plot::{self, Area, Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, VERMILION};
+use super::plot::{self, Area, Axis, BLUE, Chart, Corner, Curve, GREEN, Mark, RGBColor, VERMILION};
 use gradkern::Mlp;
 use gradkern::datasets::Dataset;
-use plotters::style::RGBColor;
 use std::ops::Range;
 
 /// Cells along a side of the picture.
@@ -30,7 +29,7 @@ pub fn draw(
     let (x, y) = (chart.x.range.clone(), chart.y.range.clone());
     let middles = plot::middles(x.clone(), y.clone(), CELLS);
     let middles: Vec<f32> = middles.flat_map(|(x, y)| [x as f32, y as f32]).collect();
-    let classes = Forward::default().classes(&mut network.clone(), &middles)?;
+    let classes = Forward::default().classes(network, &middles)?;
     let colors: Vec<RGBColor> = classes.into_iter().map(|class| CLASSES[class].3).collect();
     chart.draw_over(area, plot::cells(x, y, &colors))
 }
@@ -50,10 +49,15 @@ fn chart<'a>(title: &'a str, data: &Dataset<f32>) -> Chart<'a> {
     Chart {
         title,
         x: Axis::linear("x", around(data, 0)),
-        y: Axis::linear("y", around(data, 1)),
+        y: Axis::linear("y", below_legend(around(data, 1))),
         legend: Some(Corner::UpperRight),
         curves: curves.collect(),
     }
+}
+
+/// With room for the legend above.
+fn below_legend(range: Range<f64>) -> Range<f64> {
+    range.start..range.end + 0.22 * (range.end - range.start)
 }
 
 /// A little more than the points span along an axis.

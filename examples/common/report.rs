@@ -19,8 +19,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new() -> Self {
-        Report { out: io::stdout(), compared: 0, differing: 0, error: None }
+    /// Runs what reports, and fails where something was not as expected or could not be written.
+    pub fn of(run: impl FnOnce(&mut Self) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut report = Report { out: io::stdout(), compared: 0, differing: 0, error: None };
+        run(&mut report)?;
+        report.end()
     }
 
     /// Any line.
@@ -99,8 +102,7 @@ impl Report {
         Ok(())
     }
 
-    /// `Err` if something differed or could not be written.
-    pub fn end(mut self) -> Result<(), Failure> {
+    fn end(mut self) -> Result<(), Failure> {
         let (compared, differing) = (self.compared, self.differing);
         if differing == 0 {
             self.line(format_args!("\nall {compared} comparisons are as expected"));

@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 #[derive(Parser)]
 #[command(name = "spiral")]
 struct Args {
-    /// Epochs, each one step on all points, 1 to 10000000
-    #[arg(long, value_name = "N", default_value_t = EPOCHS, value_parser = whole::<1, 10_000_000>, allow_negative_numbers = true)]
+    /// Epochs, each one step on all points, 1 to 100000
+    #[arg(long, value_name = "N", default_value_t = EPOCHS, value_parser = whole::<1, 100_000>, allow_negative_numbers = true)]
     epochs: usize,
-    /// Epochs from one picture of the regions to the next, 1 to 10000000
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = whole::<1, 10_000_000>, allow_negative_numbers = true)]
+    /// Epochs from one picture of the regions to the next, 100 to 100000
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = whole::<100, 100_000>, allow_negative_numbers = true)]
     every: usize,
     /// Start of the random numbers that fill the weights
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
@@ -56,7 +56,7 @@ const METHODS: [Method; 3] = [
         update: |p, gradients, _, learning_rate, _| optimizer::sgd(p, gradients, learning_rate),
     },
     Method {
-        name: "SGD with momentum",
+        name: "Momentum",
         style: (GREEN, Mark::Line),
         learning_rate: 0.3,
         decay: 1e-4,
@@ -114,7 +114,7 @@ fn run(args: &Args, report: &mut Report) -> Result<(), Failure> {
         let (loss, seconds) = (forward.loss(network, &data)?, time.as_secs_f64());
         let accuracy = forward.accuracy(network, &data)?;
         best = f64::max(best, accuracy);
-        report.line(format!("{name:<18} loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.3} s"));
+        report.line(format!("{name:<9} loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.3} s"));
     }
     if args.epochs >= EPOCHS {
         report.holds("the best accuracy", "0.93 or more", format!("{best:.4}"), best >= 0.93);

@@ -8,7 +8,7 @@ use gradkern::datasets::Dataset;
 use std::ops::Range;
 
 /// Cells along a side of the picture.
-const CELLS: usize = 80;
+const CELLS: usize = 64;
 
 /// The name, colour and mark of each class, and the colour of its region.
 const CLASSES: [(&str, RGBColor, Mark, RGBColor); 3] = [

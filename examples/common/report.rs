@@ -104,8 +104,8 @@ impl Report {
 
     fn end(mut self) -> Result<(), Failure> {
         let (compared, differing) = (self.compared, self.differing);
-        if differing == 0 {
-            self.line(format_args!("\nall {compared} comparisons are as expected"));
+        if differing == 0 && compared > 0 {
+            self.line(format_args!("\n{compared} of {compared} comparisons are as expected"));
         }
         match self.error {
             Some(error) => Err(error.into()),

@@ -31,20 +31,22 @@ struct Args {
     seed: u64,
 }
 
-/// The book's number of epochs.
+/// As many as the book's.
 const EPOCHS: usize = 10_001;
 
 fn main() -> ExitCode {
     common::reporting(run)
 }
 
+/// Moves parameters by gradients, what it remembers, the learning rate and the step's number.
+type Update = fn(&mut [f32], &[f32], &mut [Vec<f32>; 2], f32, u64) -> gradkern::Result<()>;
+
 struct Method {
     name: &'static str,
     style: (RGBColor, Mark),
     learning_rate: f32,
     decay: f32,
-    /// Moves parameters by gradients, what it remembers, the learning rate and the step's number.
-    update: fn(&mut [f32], &[f32], &mut [Vec<f32>; 2], f32, u64) -> gradkern::Result<()>,
+    update: Update,
 }
 
 const METHODS: [Method; 3] = [
@@ -132,18 +134,15 @@ fn pictures(report: &mut Report, data: &Dataset<f32>, all: &[Learned]) -> Result
             })
         })?;
     }
+    let end = all[0].losses.len();
     let curves = learned.iter().map(|(method, learned)| {
-        let (name, (color, mark)) = (method.name, method.style);
-        let losses = learned.losses.iter().enumerate().step_by(all[0].losses.len().div_ceil(500));
+        let losses = learned.losses.iter().enumerate().step_by(end.div_ceil(500));
         let points = losses.map(|(epoch, &loss)| (epoch as f64, f64::from(loss).log10()));
-        Curve { name, color, mark, points: points.collect() }
+        let (name, (color, mark), points) = (method.name, method.style, points.collect());
+        Curve { name, color, mark, points }
     });
-    let chart = Chart {
-        title: "Loss on the spirals",
-        x: Axis::linear("epoch", 0.0..all[0].losses.len() as f64),
-        y: Axis::logarithmic("loss", -2.0..0.5),
-        legend: Some(Corner::LowerLeft),
-        curves: curves.collect(),
-    };
+    let (x, y) = (Axis::linear("epoch", 0.0..end as f64), Axis::logarithmic("loss", -2.0..0.5));
+    let legend = Some(Corner::LowerLeft);
+    let chart = Chart { title: "Loss on the spirals", x, y, legend, curves: curves.collect() };
     report.picture("spiral.svg", (760, 480), |area| chart.draw(area))
 }

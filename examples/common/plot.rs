@@ -209,7 +209,8 @@ impl Chart<'_> {
                     .draw_series(points.map(|at| EmptyElement::at(at) + mark.polygon(color, 0)))?,
             };
             if !curve.name.is_empty() {
-                drawn.label(curve.name).legend(move |at| {
+                // The width of text is estimated, and often too little; spaces make room.
+                drawn.label(format!("{}  ", curve.name)).legend(move |at| {
                     let part = |from, to| PathElement::new([(from, 0), (to, 0)], style);
                     let parts = match mark {
                         Mark::Line => [part(0, 13), part(13, 26)],

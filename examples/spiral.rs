@@ -118,7 +118,8 @@ fn run(args: &Args, report: &mut Report) -> Result<(), Failure> {
         best = f64::max(best, accuracy);
         report.line(format!("{name:<9} loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.3} s"));
     }
-    if args.epochs >= EPOCHS {
+    // Adam is there long before the others.
+    if args.epochs > 2000 {
         report.holds("the best accuracy", "0.93 or more", format!("{best:.4}"), best >= 0.93);
     }
     pictures(report, &data, &learned)

@@ -129,12 +129,12 @@ fn ch09_backprop() {
 
 #[test]
 fn spiral() {
-    let regions: &[&str] = &["SGD, epoch 10001", "Adam, epoch 10001", "class 2"];
+    let regions: &[&str] = &["SGD, epoch 2001", "Adam, epoch 2001", "class 2"];
     let loss: &[&str] = &["SGD", "Momentum", "Adam", "epoch", "loss"];
-    let pictures = [("spiral_10001.svg", regions), ("spiral.svg", loss)];
-    let stdout = assert_runs("spiral", &["--every", "5000"], &[], &pictures);
+    let pictures = [("spiral_02001.svg", regions), ("spiral.svg", loss)];
+    let stdout = assert_runs("spiral", &["--epochs", "2001", "--every", "1000"], &[], &pictures);
     assert!(stdout.contains("1 of 1 comparisons are as expected"), "{stdout}");
-    for picture in ["spiral_00000.svg", "spiral_05000.svg", "spiral_10000.svg"] {
+    for picture in ["spiral_00000.svg", "spiral_01000.svg", "spiral_02000.svg"] {
         assert!(stdout.contains(picture), "{stdout}");
     }
 }

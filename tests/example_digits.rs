@@ -1,48 +1,15 @@
 //! The digits example as its user runs it: what it prints, what it writes, and how it refuses.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "common/example.rs"]
+mod example;
 
-/// The example that `cargo test` has built, beside this test. A run of this test alone does not
-/// build it, and builds it here.
-fn example() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let example = profile.join("examples").join(format!("digits{}", std::env::consts::EXE_SUFFIX));
-    if !example.exists() {
-        build(profile);
-    }
-    assert!(example.exists(), "{} was not built", example.display());
-    example
-}
-
-fn build(profile: &Path) {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", "digits", "--profile"]);
-    let name = profile.file_name().expect("a directory");
-    if name == "debug" {
-        cargo.arg("test")
-    } else {
-        cargo.arg(name)
-    };
-    if !cfg!(feature = "rayon") {
-        cargo.arg("--no-default-features");
-    }
-    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
-    assert!(status.success(), "cargo could not build the example");
-}
+use example::{assert_well_formed, labels, run_example, text};
+use std::path::PathBuf;
+use std::process::Output;
 
 /// Runs the example in a directory of its own.
 fn run(directory: &str, arguments: &[&str]) -> (Output, PathBuf) {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(directory);
-    let _ = std::fs::remove_dir_all(&directory);
-    std::fs::create_dir_all(&directory).expect("a directory for the plots");
-    let output = Command::new(example()).args(arguments).current_dir(&directory).output();
-    (output.expect("the example runs"), directory)
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("UTF-8")
+    run_example("digits", directory, arguments, None)
 }
 
 /// The number in `test accuracy: 0.1234`.
@@ -51,29 +18,6 @@ fn accuracy(stdout: &str) -> f64 {
     let number = last.strip_prefix("test accuracy: ").expect("the last line");
     assert_eq!(number.len(), 6, "{last}");
     number.parse().expect("a number")
-}
-
-/// The text between `>` and `</text>` of every text element.
-fn labels(svg: &str) -> Vec<&str> {
-    svg.split("</text>").filter_map(|part| part.rsplit('>').next()).map(str::trim).collect()
-}
-
-/// Panics unless tags are closed in the order in which they were opened, with one root.
-fn assert_well_formed(svg: &str) {
-    let mut open = Vec::new();
-    let mut roots = 0;
-    for tag in svg.split('<').skip(1) {
-        let (tag, after) = tag.split_once('>').expect("`<` without `>`");
-        assert!(!after.contains('>') && tag.matches('"').count() % 2 == 0, "<{tag}>{after}");
-        let name = tag.split_whitespace().next().expect("a name");
-        if let Some(closed) = name.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(closed), "<{tag}>");
-        } else if !tag.ends_with('/') {
-            roots += usize::from(open.is_empty());
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty() && roots == 1, "{open:?} left open, {roots} roots");
 }
 
 #[test]
@@ -196,11 +140,7 @@ fn a_bad_value_gets_one_line_and_status_2() {
 
 #[test]
 fn an_instruction_set_that_is_not_there_is_refused() {
-    let output = Command::new(example())
-        .env("GRADKERN_ISA", "abacus")
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .expect("the example runs");
+    let (output, _) = run_example("digits", "digits-isa", &[], Some("abacus"));
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("GRADKERN_ISA") && output.stdout.is_empty());
 }

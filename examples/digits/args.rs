@@ -1,8 +1,7 @@
-//! The command line: what may be chosen, which values are allowed, and one line for a bad one.
+//! The command line: what may be chosen, and which values are allowed.
 
+use crate::common::args::{seed, whole};
 use clap::Parser;
-use clap::error::ErrorKind;
-use std::ffi::OsString;
 use std::str::FromStr;
 
 /// Train a network on 1797 handwritten digits and say how well it reads the fifth it was not shown.
@@ -32,54 +31,6 @@ pub struct Args {
 /// The sizes of the hidden layers.
 #[derive(Clone, Debug)]
 pub struct Hidden(pub Vec<usize>);
-
-/// Why there are no arguments to run with.
-pub enum Stop {
-    /// The user asked for this text.
-    Help(String),
-    /// The user made a mistake; one line says which.
-    Mistake(String),
-}
-
-impl Args {
-    /// The arguments of this process.
-    pub fn from_command_line() -> Result<Self, Stop> {
-        let args = Args::try_parse_from(std::env::args_os().map(printable)).map_err(stop)?;
-        if args.threads > 1 && !cfg!(feature = "rayon") {
-            let reason = "--threads above 1 needs the feature `rayon`";
-            return Err(Stop::Mistake(reason.to_owned()));
-        }
-        Ok(args)
-    }
-}
-
-/// An argument without line breaks, so that a message that quotes it stays on one line. No valid
-/// value is changed.
-fn printable(argument: OsString) -> OsString {
-    argument.to_string_lossy().escape_debug().to_string().into()
-}
-
-fn stop(error: clap::Error) -> Stop {
-    let text = error.render().to_string();
-    match error.kind() {
-        ErrorKind::DisplayHelp => Stop::Help(text),
-        _ => {
-            let first = text.lines().next().unwrap_or_default();
-            Stop::Mistake(first.trim_start_matches("error: ").to_owned())
-        }
-    }
-}
-
-fn whole<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(n) if (MIN..=MAX).contains(&n) => Ok(n),
-        _ => Err(format!("expected a whole number from {MIN} to {MAX}")),
-    }
-}
-
-fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
-}
 
 fn learning_rate(text: &str) -> Result<f32, &'static str> {
     match text.parse::<f32>() {

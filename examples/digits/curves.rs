@@ -1,17 +1,15 @@
 //! The picture of the training: loss and accuracy by epoch, on the training and the test digits.
 
-use crate::Failure;
+use crate::common::Failure;
+use crate::common::plot::{self, Area, BLUE, FONT, VERMILION};
 use crate::train::{Epoch, Score};
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 
 const SIZE: (u32, u32) = (900, 840);
-const FONT: &str = "sans-serif";
 /// A curve of more points has a mark on some of them only.
 const MARKS: usize = 50;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// One of the two diagrams: what it shows, and how.
 struct Panel<'a> {
@@ -24,13 +22,10 @@ struct Panel<'a> {
 
 /// The picture as SVG.
 pub fn svg(history: &[Epoch]) -> Result<String, Failure> {
-    let mut svg = String::new();
-    draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area(), history)?;
-    Ok(svg)
+    plot::svg(SIZE, |area| draw(area, history))
 }
 
 fn draw(area: &Area, history: &[Epoch]) -> Result<(), Failure> {
-    area.fill(&WHITE)?;
     let (upper, lower) = area.split_vertically(SIZE.1 / 2);
     let loss = Panel {
         title: "Loss",
@@ -50,9 +45,7 @@ fn draw(area: &Area, history: &[Epoch]) -> Result<(), Failure> {
     };
     let (low, _) = accuracy.range(history);
     let floor = ((low - 0.02) * 20.0).floor().max(0.0) / 20.0;
-    accuracy.draw(&lower, history, floor..1.0 + 0.03 * (1.0 - floor))?;
-    area.present()?;
-    Ok(())
+    accuracy.draw(&lower, history, floor..1.0 + 0.03 * (1.0 - floor))
 }
 
 /// A little more than from `low` to `high`, with a power of ten in it to label. The loss may be 0
@@ -135,18 +128,17 @@ struct Curve {
     mark: &'static [(i32, i32)],
 }
 
-/// In blue and vermilion of Okabe and Ito, which colour-blind readers tell apart.
 const CURVES: [Curve; 2] = [
     Curve {
         name: "training digits",
         score: |epoch| &epoch.train,
-        color: RGBColor(0, 114, 178),
+        color: BLUE,
         mark: &[(-3, -3), (3, -3), (3, 3), (-3, 3)],
     },
     Curve {
         name: "test digits",
         score: |epoch| &epoch.test,
-        color: RGBColor(213, 94, 0),
+        color: VERMILION,
         mark: &[(0, -5), (5, 3), (-5, 3)],
     },
 ];

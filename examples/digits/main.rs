@@ -4,63 +4,32 @@
 //! can be chosen. It writes two pictures under `target/plots` and ends with the test accuracy.
 
 mod args;
+#[path = "../common/mod.rs"]
+mod common;
 mod confusion;
 mod curves;
 mod data;
 mod mistakes;
 mod train;
 
-use args::{Args, Stop};
+use args::Args;
+use common::{Failure, Refusal, write_plot};
 use confusion::Confusion;
 use data::{CLASSES, Digits};
 use gradkern::{MatRef, Par, Rng, isa, metrics};
-use std::error::Error;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
-use train::{Diverged, Outcome};
-
-type Failure = Box<dyn Error + Send + Sync>;
-
-const PLOTS: &str = "target/plots";
+use train::Outcome;
 
 fn main() -> ExitCode {
-    let args = match Args::from_command_line() {
-        Ok(args) => args,
-        Err(Stop::Help(text)) => return ended(write!(io::stdout(), "{text}").map_err(Into::into)),
-        Err(Stop::Mistake(reason)) => return refused(&reason),
-    };
-    if let Err(error) = isa::current() {
-        return refused(&error.to_string());
-    }
-    ended(run(&args))
-}
-
-fn refused(reason: &str) -> ExitCode {
-    complain(reason);
-    ExitCode::from(2)
-}
-
-fn ended(result: Result<(), Failure>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
-    // Whoever closed our output, as `| head` does, has seen enough.
-    let pipe_closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(pipe_closed) {
-        return ExitCode::SUCCESS;
-    }
-    if error.is::<Diverged>() {
-        return refused(&error.to_string());
-    }
-    complain(&error.to_string());
-    ExitCode::FAILURE
-}
-
-/// One line on stderr. Nobody is left to tell if that fails.
-fn complain(reason: &str) {
-    let _ = writeln!(io::stderr(), "digits: {reason}");
+    common::main(run)
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    if args.threads > 1 && !cfg!(feature = "rayon") {
+        let reason = "--threads above 1 needs the feature `rayon`";
+        return Err(Refusal(reason.to_owned()).into());
+    }
     let mut rng = Rng::new(args.seed);
     let (train, test) = Digits::load()?.split(&mut rng);
     let mut out = io::stdout();
@@ -129,12 +98,4 @@ fn report(
     let last = outcome.history.last().ok_or("no epoch was trained")?;
     writeln!(out, "test accuracy: {:.4}", last.test.accuracy)?;
     Ok(())
-}
-
-/// Writes a picture and returns its path.
-fn write_plot(name: &str, svg: &str) -> Result<String, Failure> {
-    let path = Path::new(PLOTS).join(name);
-    let result = std::fs::create_dir_all(PLOTS).and_then(|()| std::fs::write(&path, svg));
-    result.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(path.display().to_string())
 }

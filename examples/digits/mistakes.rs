@@ -1,14 +1,13 @@
 //! The picture of the mistakes: every test digit that was taken for another, with what the network
 //! said, how sure it was, and what the digit is. The surest mistakes come first.
 
-use crate::Failure;
+use crate::common::Failure;
+use crate::common::plot::{self, Area, BLUE, FONT};
 use crate::data::{Digits, SIDE};
 use gradkern::MatRef;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-const FONT: &str = "sans-serif";
 const PIXEL: i32 = 14;
 const PICTURE: i32 = PIXEL * SIDE as i32;
 const COLUMNS: usize = 6;
@@ -17,9 +16,7 @@ const HEADING: i32 = 76;
 const TILE: (i32, i32) = (PICTURE + 34, PICTURE + 68);
 /// Vermilion for what was said and blue for the truth, as Okabe and Ito chose them.
 const SAID: RGBColor = RGBColor(190, 80, 0);
-const TRUTH: RGBColor = RGBColor(0, 114, 178);
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+const TRUTH: RGBColor = BLUE;
 
 struct Mistake {
     index: usize,
@@ -37,9 +34,7 @@ pub fn svg(
     let rows = mistakes.len().div_ceil(COLUMNS) as i32;
     let width = 2 * MARGIN + COLUMNS as i32 * TILE.0;
     let size = (width as u32, (HEADING + rows * TILE.1 + MARGIN) as u32);
-    let mut svg = String::new();
-    draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area(), digits, &mistakes)?;
-    Ok(svg)
+    plot::svg(size, |area| draw(area, digits, &mistakes))
 }
 
 fn find(digits: &Digits, answers: &[usize], probabilities: MatRef<'_, f32>) -> Vec<Mistake> {
@@ -55,7 +50,6 @@ fn find(digits: &Digits, answers: &[usize], probabilities: MatRef<'_, f32>) -> V
 }
 
 fn draw(area: &Area, digits: &Digits, mistakes: &[Mistake]) -> Result<(), Failure> {
-    area.fill(&WHITE)?;
     let heading = format!("{} of {} test digits taken for another", mistakes.len(), digits.len());
     text(area, &heading, (MARGIN, 18), 26, HPos::Left, BLACK)?;
     let order = "the surest first; in brackets the probability it gave its answer";
@@ -71,7 +65,6 @@ fn draw(area: &Area, digits: &Digits, mistakes: &[Mistake]) -> Result<(), Failur
         let truth = format!("is {}", digits.labels[mistake.index]);
         text(area, &truth, (middle, top + PICTURE + 30), 19, HPos::Center, TRUTH)?;
     }
-    area.present()?;
     Ok(())
 }
 

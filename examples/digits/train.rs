@@ -1,11 +1,10 @@
 //! The training: epochs of shuffled batches, a progress bar for each, and what was learned.
 
-use crate::Failure;
 use crate::args::Args;
+use crate::common::{Failure, Refusal};
 use crate::data::{CLASSES, Digits, PIXELS};
 use gradkern::{Init, LossOptions, MatMut, MatRef, Mlp, Par, Rng, Targets, cross_entropy, metrics};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Mean loss and share of right answers on a set of digits.
@@ -37,22 +36,6 @@ pub fn layer_sizes(args: &Args) -> Vec<usize> {
     [&[PIXELS], args.hidden.0.as_slice(), &[CLASSES]].concat()
 }
 
-/// The learning rate was too large for the network to learn.
-#[derive(Debug)]
-pub struct Diverged {
-    epoch: usize,
-    loss: f32,
-}
-
-impl std::error::Error for Diverged {}
-
-impl fmt::Display for Diverged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diverged { epoch, loss } = self;
-        write!(f, "the loss of epoch {epoch} is {loss}; try a smaller --learning-rate")
-    }
-}
-
 /// Trains on `train` and tests on `test` after each epoch.
 pub fn train(
     args: &Args,
@@ -79,7 +62,9 @@ pub fn train(
         let (loss, test_loss) = (scores.train.loss, scores.test.loss);
         bar.finish_with_message(format!("loss {loss:.4}, on the test digits {test_loss:.4}"));
         if !(loss.is_finite() && test_loss.is_finite()) {
-            return Err(Diverged { epoch, loss }.into());
+            let reason =
+                format!("the loss of epoch {epoch} is {loss}; try a smaller --learning-rate");
+            return Err(Refusal(reason).into());
         }
         outcome.history.push(scores);
     }

@@ -14,7 +14,7 @@ const BLOCK: u64 = 1 << 14;
 
 /// The largest elements as in `single`; 2955·ln 2 is the farthest from 0.
 const FUNCTIONS: [Function; 4] =
-    [Function::Exp { max: 0.0 }, Function::Exp { max: 2048.0 }, Function::Ln, Function::Ln1p];
+    [Function::Exp { max: 0.0 }, Function::Exp { max: 2047.0 }, Function::Ln, Function::Ln1p];
 
 /// Whether every function keeps its promise on that many points, half of them for each of the
 /// exponentials.

@@ -16,7 +16,7 @@ const CHUNK: usize = 1 << 12;
 const FUNCTIONS: [Function; 5] = [
     Function::Exp { max: 0.0 },
     Function::Exp { max: 89.0 },
-    Function::Exp { max: 256.0 },
+    Function::Exp { max: 255.9 },
     Function::Ln,
     Function::Ln1p,
 ];
@@ -65,7 +65,7 @@ fn block(function: Function, first: u32) -> (u64, Vec<Worst>) {
 
 /// Whether an exponential may be 0.
 fn vanishes(function: Function, exact: f64) -> bool {
-    matches!(function, Function::Exp { .. }) && exact < f32::MIN_POSITIVE.into()
+    matches!(function, Function::Exp { .. }) && exact < f64::from(f32::MIN_POSITIVE)
 }
 
 /// What is right.

@@ -16,7 +16,7 @@ pub enum Function {
     /// what softmax makes of an element x of a row whose largest element is `max`. It may be 0 where
     /// it is not a normal number.
     Exp {
-        /// No argument is above it, and its magnitude is not above 256 (`f32`) or 2048 (`f64`).
+        /// No argument is above it, and its magnitude is below 256 (`f32`) or 2048 (`f64`).
         max: f64,
     },
     /// ln x.

@@ -1,9 +1,9 @@
 //! The loops around the microkernel, after Goto and van de Geijn (*Anatomy of High-Performance
-//! Matrix Multiplication*, 2008) and BLIS, with B's panels packed on the way:
+//! Matrix Multiplication*, 2008) and BLIS, for a row-major C:
 //!
-//! - a block of A is packed once and stays in L2;
-//! - a row-major panel of B is read where it lies by the first tile, which keeps a copy in L1 for
-//!   the tiles below, so that packing B costs no pass of its own.
+//! - a block of B's columns stays in L2, packed on the side ([`columns`](super::columns));
+//! - a tile's rows of A stay in L1 while they meet all panels of that block, so that C is written
+//!   along its rows; the packed A is read in one stream for each block.
 
 use super::columns::Columns;
 use super::microkernel::{self, Fetch, Lies, Shape, Tile};
@@ -71,7 +71,7 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
 /// # Safety
 /// The part lies in C and in what the epilogue reads, its rows in A and its columns in B, and
 /// nobody else accesses its part of C. The buffers have room for a block of A, unless it is read
-/// in place, and a panel of B.
+/// in place, and two blocks of B.
 #[inline(always)]
 unsafe fn loops<T: Float, S: Simd<T>>(
     simd: S,

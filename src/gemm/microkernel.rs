@@ -9,6 +9,7 @@
 //! - B: row p is `vectors` whole vectors at `b + p · b_stride`. That is a packed panel, or a
 //!   row-major operand where it lies. Columns past C's edge must be there to read (packing pads
 //!   with 0).
+//! - A tile that keeps B writes it to `keep` as it is read, as a packed panel for the tiles below.
 //! - `cols` of the tile's columns lie in C.
 //! - No pointer need be aligned.
 

@@ -20,7 +20,8 @@ impl<T> Matrix<T> {
     /// The address of the element at (`row`, `col`), which need not exist.
     #[inline(always)]
     pub(super) fn at(&self, row: usize, col: usize) -> *const T {
-        self.data.wrapping_add(row * self.row_stride + col * self.col_stride)
+        let (rows, cols) = (row.wrapping_mul(self.row_stride), col.wrapping_mul(self.col_stride));
+        self.data.wrapping_add(rows.wrapping_add(cols))
     }
 
     pub(super) fn transposed(self) -> Self {

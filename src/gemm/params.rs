@@ -79,12 +79,12 @@ pub(super) struct Blocks {
 
 /// How many panels of B may use A where it lies before packing it pays.
 pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
-    let page = 4096;
+    let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     match (a.row_stride, a.col_stride) {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
-        (stride, 1) if (stride * size_of::<T>()).is_multiple_of(page) => 1,
+        (stride, 1) if is_paged(stride) => 1,
         (_, 1) => 16,
-        (1, stride) if (stride * size_of::<T>()).is_multiple_of(page) => 2,
+        (1, stride) if is_paged(stride) => 2,
         (1, _) => 32,
         _ => 0,
     }

@@ -40,7 +40,7 @@ const SUM: f64 = 4.0;
 impl<T: Float> Job<T> {
     /// The cheapest way with vectors of `lanes` elements.
     pub(super) fn best_way(&self, lanes: usize) -> Way {
-        let b_bytes = self.k * self.cols * size_of::<T>();
+        let b_bytes = self.k.saturating_mul(self.cols).saturating_mul(size_of::<T>());
         if self.rows <= MOST_ROWS && self.b.col_stride == 1 && b_bytes >= STREAM_BYTES {
             return Way::Stream;
         }

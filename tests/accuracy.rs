@@ -29,18 +29,12 @@ fn worst_probability(logits: &[f32], classes: usize) -> f64 {
 #[test]
 fn probabilities() {
     const ELEMENTS: usize = 1 << 22;
-    for (classes, sigma, allowed) in [
-        (10, 1.0, 3.9),
-        (1000, 1.0, 7.5),
-        (32768, 1.0, 12.0),
-        (10, 5.0, 15.0),
-        (1000, 5.0, 33.0),
-        (32768, 5.0, 106.0),
-    ] {
+    for (classes, sigma) in [10, 1000, 32768].into_iter().flat_map(|c| [(c, 1.0), (c, 5.0)]) {
         let logits = normal_logits(ELEMENTS / classes, classes, sigma, 1);
         let worst = worst_probability(&logits, classes);
         println!("softmax, {classes} classes, σ = {sigma}: {worst:.2} ulp");
-        assert!(worst <= allowed / 2.0, "{worst}");
+        // The exponential, the sum and the quotient, each at its worst; and no more with any spread.
+        assert!(worst <= 4.5, "{worst}");
     }
 }
 

@@ -48,7 +48,7 @@ fn scan(text: &str, module: &str, found: &mut Vec<Function>) {
     let mut owner = None;
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if line.starts_with("mod tests") {
+        if line.starts_with("mod tests {") {
             return;
         }
         if line.starts_with("impl") {

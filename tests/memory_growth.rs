@@ -55,7 +55,9 @@ const FLAT: u64 = 700;
 fn the_peak_of_memory_is_flat() {
     // What the figures would show: 16 bytes a step that are never freed. First, for later there is
     // memory that was freed to take them from.
-    let leak = |count| (0..count).for_each(|i| std::mem::forget(Box::new([i as u64; 2])));
+    let leak = |count| {
+        (0..count).for_each(|i| std::mem::forget(std::hint::black_box(Box::new([i as u64; 2]))))
+    };
     assert!(growth("with a leak", 1000, 100_000, leak) > FLAT, "a leak is seen");
     let mut small = Training::new(&[8, 16, 3], 16, Par::Seq);
     assert!(growth("small, alone", 1000, 100_000, |count| small.steps(count)) < FLAT);

@@ -17,13 +17,13 @@ use crate::view::{MatMut, MatRef};
 use std::ops::Range;
 
 /// The most bytes of a chunk's logits, unless one sample's take more.
-const CHUNK_BYTES: usize = 32 << 20;
+const CHUNK_BYTES: usize = 48 << 20;
 /// Chunks have a multiple of this many samples, so that products fill their tiles.
 const TILE: usize = 16;
 
 /// The logits of a chunk of samples: memory for a caller to keep from step to step.
 ///
-/// It grows at first use to at most 32 MiB (or to 16 samples' logits, where these are more).
+/// It grows at first use to at most 48 MiB (or to 16 samples' logits, where these are more).
 #[derive(Clone, Debug, Default)]
 pub struct Workspace<T> {
     logits: Vec<T>,
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn chunks_give_what_the_whole_batch_does() -> Result<()> {
-        // A chunk has 128 samples.
+        // A chunk has 208 samples.
         for batch in [0, 1, 128, 129, 300] {
             let [fused, apart] = both_ways(batch, Par::Seq)?;
             assert!(fused.0 == apart.0 || fused.0.is_nan() && apart.0.is_nan());

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The tests under AddressSanitizer: `scripts/asan.sh [arguments of cargo test]`.
+#
+# By default the library's unit tests and every test, on every instruction set of this processor or
+# the one that GRADKERN_ISA names, each property on 200 cases. Before that a program that reads
+# beyond an allocation must be stopped.
+#
+# Needs nothing but the Rust toolchain, whose unstable flags RUSTC_BOOTSTRAP allows, and x86-64 or
+# aarch64 Linux. Compiling takes several times as long as for `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/common.sh
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_INCREMENTAL=0
+export CARGO_TARGET_DIR=target/asan CARGO_PROFILE_TEST_DEBUG=false CARGO_PROFILE_DEV_DEBUG=false
+# Instrumented kernels take long to compile; what debug assertions find, `cargo test` finds.
+export CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_PROFILE_TEST_DEBUG_ASSERTIONS=false
+export PROPTEST_CASES=${PROPTEST_CASES:-200}
+# Some test counts what is allocated; what rayon's threads and test threads leave is no leak.
+export ASAN_OPTIONS=detect_leaks=0
+
+mkdir -p "$CARGO_TARGET_DIR"
+planted=$CARGO_TARGET_DIR/planted
+echo 'fn main() {
+    let v = vec![1_u8; std::env::args().count() + 6];
+    println!("{}", unsafe { v.as_ptr().add(7).read_volatile() });
+}' | rustc --crate-name planted -O -Zsanitizer=address --target "$host" -o "$planted" -
+! "$planted" >/dev/null 2>"$planted.log" || fail "AddressSanitizer overlooks an access beyond a vector"
+grep -q heap-buffer-overflow "$planted.log" || fail "AddressSanitizer did not start: $(cat "$planted.log")"
+echo "AddressSanitizer finds a planted access beyond a vector"
+
+[ $# -gt 0 ] || set -- --lib --tests
+for set in $(instruction_sets); do
+    echo "==> AddressSanitizer, $set"
+    GRADKERN_ISA=$set cargo test --target "$host" --config 'profile.test.package."*".opt-level=0' \
+        --config 'profile.test.package.matrixmultiply.opt-level=2' "$@"
+done

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# The parallel paths under ThreadSanitizer: `scripts/tsan.sh [arguments of cargo test]`.
+#
+# By default the tests of threads (tests/threads.rs), on every instruction set of this processor or
+# the one that GRADKERN_ISA names; the standard library is built with ThreadSanitizer, too, so that
+# it sees every synchronization. Before that a program with a data race must be found out.
+#
+# Needs an x86-64 Debian 12 with a network, a toolchain of rustup's, whose ThreadSanitizer runtime is
+# linked, and 2 GB in target/debian: the standard library's source is Debian's (rust-web-src), so the
+# compiler is Debian's, too (rustc-web). Both are downloaded, once, and unpacked there; nothing is
+# installed. Compiling takes several times as long as for `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/common.sh
+
+host=x86_64-unknown-linux-gnu
+runtime=$(echo "$(rustc --print sysroot)/lib/rustlib/$host/lib"/librustc-*_rt.tsan.a)
+debian_rustc rust-web-src
+export RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=target/tsan
+export CARGO_PROFILE_TEST_DEBUG=false CARGO_PROFILE_DEV_DEBUG=false
+# The runtime goes first, as a compiler that brings its own would have it.
+export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt -Zpre-link-arg=-Wl,--whole-archive \
+    -Zpre-link-arg=$runtime -Zpre-link-arg=-Wl,--no-whole-archive"
+# Only the code that is tested needs to be fast.
+tested() {
+    cargo test -q -Zbuild-std --target $host --config 'profile.test.package."*".opt-level=1' \
+        --config 'profile.test.opt-level=1' "$@"
+}
+
+planted=target/tsan/planted
+mkdir -p $planted/src
+cat >$planted/Cargo.toml <<EOF
+[package]
+name = "planted"
+edition = "2024"
+[workspace]
+EOF
+cat >$planted/src/main.rs <<'EOF'
+static mut COUNT: u64 = 0;
+fn main() {
+    let both = std::sync::Barrier::new(2);
+    let count = || {
+        both.wait();
+        (0..100_000).for_each(|_| unsafe { (&raw mut COUNT).write((&raw const COUNT).read() + 1) });
+        both.wait();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(count);
+        scope.spawn(count);
+    });
+}
+EOF
+! cargo run -q -Zbuild-std --target $host --manifest-path $planted/Cargo.toml 2>$planted/log ||
+    fail "ThreadSanitizer overlooks a data race"
+grep -q "WARNING: ThreadSanitizer: data race" $planted/log ||
+    fail "ThreadSanitizer did not start: $(cat $planted/log)"
+echo "ThreadSanitizer finds a planted data race"
+
+[ $# -gt 0 ] || set -- --test threads
+for set in $(instruction_sets); do
+    echo "==> ThreadSanitizer, $set"
+    GRADKERN_ISA=$set tested "$@"
+done

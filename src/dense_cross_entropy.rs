@@ -250,11 +250,11 @@ mod tests {
     #[test]
     fn chunks_give_what_the_whole_batch_does() -> Result<()> {
         // A chunk has 208 samples.
-        for batch in [0, 1, 128, 129, 300] {
+        for batch in [0, 1, 208, 209, 450] {
             let [fused, apart] = both_ways(batch, Par::Seq)?;
             assert!(fused.0 == apart.0 || fused.0.is_nan() && apart.0.is_nan());
-            // Each gradient sums at most 300 terms below 10 in magnitude, divided by the batch.
-            let bound = 300.0 * f64::EPSILON * 10.0;
+            // Each gradient sums at most 450 terms below 10 in magnitude, divided by the batch.
+            let bound = 450.0 * f64::EPSILON * 10.0;
             for (i, (a, b)) in fused.1.iter().zip(&apart.1).enumerate() {
                 assert!((a - b).abs() <= bound, "element {i} of batch {batch}: {a} and {b}");
             }

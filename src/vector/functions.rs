@@ -39,7 +39,7 @@ impl Function {
             isa != Isa::Portable || cfg!(any(target_feature = "fma", target_arch = "aarch64"));
         match self {
             Function::Exp { .. } if fused => 0.91,
-            Function::Exp { .. } => 1.2,
+            Function::Exp { .. } => 1.22,
             Function::Ln | Function::Ln1p => 0.85,
         }
     }

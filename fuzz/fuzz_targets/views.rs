@@ -31,15 +31,20 @@ impl Layout {
 
     /// The slice's length that the elements need; `None` where arithmetic on them may overflow.
     fn needs(self) -> Option<usize> {
-        let reach = |extent: usize, stride: usize| extent as u128 * stride as u128;
+        let is_empty = self.rows == 0 || self.cols == 0;
+        // Extents are limited where a stride is 0, too.
+        let reach = |extent: usize, stride: usize| {
+            let stride = if is_empty { stride } else { stride.max(1) };
+            extent as u128 * stride as u128
+        };
         let (down, across) = (reach(self.rows, self.row_stride), reach(self.cols, self.col_stride));
         if down.max(across) > isize::MAX as u128 {
             return None;
         }
-        if self.rows == 0 || self.cols == 0 {
+        if is_empty {
             return Some(0);
         }
-        Some((down as usize - self.row_stride) + (across as usize - self.col_stride) + 1)
+        Some((self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride + 1)
     }
 
     /// Where the elements lie, row by row; there are few.

@@ -8,6 +8,7 @@ mod common;
 
 use common::bounds::{Given, softmax_cross_entropy as softmax_cross_entropy_bounds};
 use common::{assert_close, to_f64};
+use gradkern::isa::{self, Isa};
 use gradkern::reference::{self, Loss, Matrix, ulps};
 use gradkern::{LossOptions, MatMut, MatRef, Par, Rng, softmax, softmax_cross_entropy};
 
@@ -34,7 +35,9 @@ fn probabilities() {
         let worst = worst_probability(&logits, classes);
         println!("softmax, {classes} classes, σ = {sigma}: {worst:.2} ulp");
         // The exponential, the sum and the quotient, each at its worst; and no more with any spread.
-        assert!(worst <= 4.5, "{worst}");
+        // Without fused multiply-adds the exponential is worse, and sums of few lanes are long.
+        let promised = if isa::current() == Ok(Isa::Portable) { 7.5 } else { 4.5 };
+        assert!(worst <= promised, "{worst}");
     }
 }
 

@@ -12,7 +12,7 @@
 //! | [`gemm`] | C ← α·A·B + β·C | | (k + 2)·ε·(\|α\|·\|A\|·\|B\| + \|β\|·\|C\|) |
 //! | [`dense`] | inputs·weights + biases, ReLU fused or not | three products, each can be left out or added; or weights moved in place | as `gemm`; bias sums (batch / 64 + 65)·ε·Σ\|g\| |
 //! | [`relu`] | max(0, x); NaN stays NaN | grad_output where x > 0, else 0 | exact |
-//! | [`softmax`] | per row, maximum subtracted first | pᵢ(gᵢ − Σⱼ gⱼpⱼ) | a few ε, and the rounding of x − m |
+//! | [`softmax`] | per row, exponentials divided by a power of two near the largest | pᵢ(gᵢ − Σⱼ gⱼpⱼ) | a few ε, with any spread of x |
 //! | [`cross_entropy`] | −Σ t·ln(clip(p, ε, 1 − ε)), from probabilities | −t / p | one logarithm, ≤ 1 unit in the last place |
 //! | [`softmax_cross_entropy`] | the two fused, from logits, clipped or not | p − t, of the unclipped loss | as `softmax`; the loss is accurate however small |
 //! | [`dense_cross_entropy`] | a dense layer and the loss after it, in chunks | the gradients of both | as its parts |

@@ -14,13 +14,15 @@ pub(crate) const WORK_PER_ELEMENT: usize = 16;
 
 /// Softmax of each row: pᵢ = e^(xᵢ − m) / Σⱼ e^(xⱼ − m), with m the row's maximum.
 ///
-/// `logits` and `probabilities` are \[batch × classes\]. Subtracting the maximum changes nothing
-/// but that no exponential overflows (*Neural Networks from Scratch*, chapter 4). A masked class
-/// (−∞) has probability exactly 0. A row that holds NaN or +∞, or nothing above −∞, becomes NaN;
+/// `logits` and `probabilities` are \[batch × classes\]. Dividing all exponentials by the largest
+/// changes nothing but that none overflows (*Neural Networks from Scratch*, chapter 4). Here they
+/// are divided by the power of two nearest to it, which spares the rounding of xᵢ − m. A masked
+/// class (−∞) has probability exactly 0. A row that holds NaN or +∞, or nothing above −∞, becomes NaN;
 /// the other rows do not.
 ///
-/// Each probability's relative error is at most about 3 + classes / 64 units in the last place
-/// beyond that of rounding xᵢ − m.
+/// Each probability's error is at most about 3 + classes / 64 units in the last place, however far
+/// the logits lie apart; 4.2 was the worst of 25 million in `f32` with fused multiply-adds, of rows
+/// of up to 32768 classes.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) unless both have the same shape.

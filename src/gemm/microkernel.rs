@@ -185,7 +185,11 @@ unsafe fn multiply<
     let (mut a, mut b, mut keep) = (tile.a, tile.b, tile.keep);
     let mut c = tile.output.at(tile.row, tile.col);
     let mut fetch = tile.fetch;
-    let ahead = if KEEPS_B || VECTORS > TILE_VECTORS { 2 } else { 8 };
+    let ahead = match (KEEPS_B, VECTORS > TILE_VECTORS) {
+        (true, _) => 6,
+        (_, true) => 2,
+        _ => 8,
+    };
     let (a_ahead, b_ahead) = (ahead * a_step, ahead * tile.b_stride);
     for p in 0..tile.k {
         if FETCHES && VECTORS <= TILE_VECTORS && p < ROWS {

@@ -40,9 +40,13 @@ impl<T: Float> Kernel<T> for PackA<T> {
         // SAFETY: who made this vouches for A's block and for the panels.
         unsafe {
             if a.row_stride == 1 && a.col_stride != 1 {
-                let several = PANELS_AT_ONCE * tile_rows::<T, S>();
-                for row in (0..m).step_by(several) {
-                    pack_columns(simd, a, (row, m.min(row + several)), (m, k), to);
+                let mut row = 0;
+                while row < m {
+                    let first = row;
+                    for _ in 0..PANELS_AT_ONCE {
+                        row += next_tile_rows(m - row, tile_rows::<T, S>());
+                    }
+                    pack_columns(simd, a, (first, row), (m, k), to);
                 }
             } else {
                 let mut row = 0;
@@ -67,7 +71,7 @@ const COLUMNS_AHEAD: usize = 8;
 /// Packs rows `first` to `end` of `m` × `k`, of an A whose columns are contiguous.
 ///
 /// # Safety
-/// As [`PackA::new`]; a panel begins at row `first`.
+/// As [`PackA::new`]; panels begin at both rows, or end with the last.
 #[inline(always)]
 unsafe fn pack_columns<T: Float, S: Simd<T>>(
     simd: S,
@@ -222,6 +226,54 @@ unsafe fn pack_panel<T: Float, S: Simd<T>>(
                     let x = if j < cols { *b.at(p, j) } else { T::ZERO };
                     to.add(p * width + j).write(x);
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Token;
+    use crate::isa;
+
+    struct Packed {
+        a: Matrix<f32>,
+        m: usize,
+        k: usize,
+    }
+
+    impl Kernel<f32> for Packed {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn run<S: Simd<f32>>(self, simd: S) -> Vec<f32> {
+            let Packed { a, m, k } = self;
+            let mut packed = vec![f32::NAN; packed_a_len::<f32, S>(m, k)];
+            // SAFETY: the tests below vouch for `a`; the buffer has room.
+            simd.call(unsafe { PackA::new(a, m, k, packed.as_mut_ptr()) });
+            packed.truncate(m * k);
+            packed
+        }
+    }
+
+    #[test]
+    fn a_is_packed_alike_however_it_lies() {
+        let k = 5;
+        for m in 1..=250 {
+            let rows: Vec<f32> = (0..m * k).map(|i| i as f32).collect();
+            let by_columns = |i: usize| rows[i % m * k + i / m];
+            let columns: Vec<f32> = (0..m * k).map(by_columns).collect();
+            let scattered: Vec<f32> = (0..2 * m * k).map(|i| rows[i / 2]).collect();
+            let in_rows = Matrix { data: rows.as_ptr(), row_stride: k, col_stride: 1 };
+            let in_columns = Matrix { data: columns.as_ptr(), row_stride: 1, col_stride: m };
+            let apart = Matrix { data: scattered.as_ptr(), row_stride: 2 * k, col_stride: 2 };
+            for token in isa::available().filter_map(Token::new) {
+                let pack = |a| token.run(Packed { a, m, k });
+                let want = pack(apart);
+                assert!(want.iter().all(|x| !x.is_nan()), "all {m} rows are packed");
+                assert_eq!(pack(in_rows), want, "{m} rows in rows");
+                assert_eq!(pack(in_columns), want, "{m} rows in columns");
             }
         }
     }

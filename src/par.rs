@@ -4,7 +4,12 @@
 //! A kernel states how much it has to do and where it may be cut; it is cut only between rows that
 //! do not depend on each other, so the number of threads never changes a result.
 
+#[cfg(feature = "rayon")]
+mod awake;
+
 use crate::view::{MatMut, MatRef};
+#[cfg(feature = "rayon")]
+use awake::{join, keep_awake};
 
 /// How a kernel may use threads.
 ///
@@ -46,7 +51,6 @@ impl Par {
 
     /// How many equal parts to make of `work` elementary operations that each cost something to
     /// begin: no more than there are threads.
-    #[cfg(any(target_arch = "x86_64", test))]
     pub(crate) fn parts(self, work: usize) -> usize {
         (work / TASK).clamp(1, self.threads())
     }
@@ -80,20 +84,20 @@ impl Par {
         if self.tasks(work) == 1 {
             return f(Par::Seq);
         }
-        join(|| f(self), || ()).0
+        keep_awake(self.parts(work) - 1, || f(self))
     }
-}
-
-/// Runs both, at the same time if another thread is free. From outside a pool, enters it.
-#[cfg(feature = "rayon")]
-fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-    rayon::join(a, b)
 }
 
 /// Runs both.
 #[cfg(not(feature = "rayon"))]
 fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
     (a(), b())
+}
+
+/// Runs `f`.
+#[cfg(not(feature = "rayon"))]
+fn keep_awake<R>(_others: usize, f: impl FnOnce() -> R) -> R {
+    f()
 }
 
 /// Runs `f` on each index, halving the range.

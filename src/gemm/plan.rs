@@ -100,7 +100,7 @@ impl<T: Float> Job<T> {
         let most_down = (self.rows / least_rows).max(1);
         let most_across = (self.cols / least_cols).max(1);
         // Parts beside each other pack the same A, parts below each other the same B: the smaller one.
-        let by_rows = self.rows > self.cols;
+        let by_rows = self.rows >= self.cols;
         let (down, across) = if by_rows {
             let down = most_down.min(parts);
             (down, most_across.min(parts / down))

@@ -1,5 +1,7 @@
-//! Memory that begins at a cache line, so that no vector of a row lies in two of them.
+//! Memory that begins at a cache line, so that no vector of a row lies in two of them, and lies in
+//! huge pages where it is large.
 
+use crate::arch::pages;
 use crate::float::Float;
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut};
@@ -32,6 +34,7 @@ impl<T: Float> Aligned<T> {
         if needed > self.memory.len() {
             self.memory.clear();
             self.memory.try_reserve_exact(needed)?;
+            pages::prefer_huge(self.memory.spare_capacity_mut());
             self.memory.resize(needed, T::ZERO);
             self.start = self.memory.as_ptr().align_offset(LINE).min(most_skipped);
         }

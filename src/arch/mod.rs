@@ -12,6 +12,7 @@ pub mod avx2;
 pub mod avx512;
 #[cfg(any(target_arch = "x86_64", test))]
 pub(crate) mod caches;
+pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 mod pieces;
 pub mod scalar;

@@ -2,11 +2,9 @@
 //!
 //! Packing a block costs a pass over it, in which the multipliers would wait for memory. So it is
 //! done on the side. The first tile that reads a row-major panel packs it as it goes
-//! ([`Shape::keeps_b`](super::microkernel::Shape)). A large product packs a block of columns in small
-//! parts while the block before it is multiplied: each tile asks for the cache lines of a part, and
-//! once it is done the part, which has arrived in L2, is packed.
+//! ([`Shape::keeps_b`](super::microkernel::Shape)); in a large product, tiles see to the block after
+//! theirs ([`ahead`](super::ahead)).
 
-use super::microkernel::Fetch;
 use super::output::Matrix;
 use super::pack::PackB;
 use super::params::{Blocks, IN_PLACE_TILES, tile_cols, tiles, wide_vectors};
@@ -18,12 +16,12 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Columns<T> {
     /// From its first element on.
-    b: Matrix<T>,
+    pub(super) b: Matrix<T>,
     pub(super) k: usize,
     /// 0 past the last block.
     pub(super) cols: usize,
     /// Columns of a panel, except the last.
-    panel_cols: usize,
+    pub(super) panel_cols: usize,
     state: State,
     /// Where it is packed.
     buffer: *mut T,
@@ -47,12 +45,6 @@ pub(super) struct Panel<T> {
     pub(super) stride: usize,
     pub(super) cols: usize,
     pub(super) vectors: usize,
-}
-
-/// Some steps of k of some columns of a block.
-pub(super) struct Part {
-    steps: Range<usize>,
-    cols: Range<usize>,
 }
 
 impl<T: Float> Columns<T> {
@@ -97,6 +89,12 @@ impl<T: Float> Columns<T> {
             State::Ahead => Columns { state: State::Packed, ..self },
             _ => self,
         }
+    }
+
+    /// Whether it is to be packed while the block before it is multiplied.
+    #[inline(always)]
+    pub(super) fn is_ahead(&self) -> bool {
+        self.state == State::Ahead
     }
 
     /// Whether a tile of the first rows has to see to the packing of its panel.
@@ -147,66 +145,21 @@ impl<T: Float> Columns<T> {
     /// The block lies in B, and the buffer has room for it.
     #[inline(always)]
     pub(super) unsafe fn pack_panel<S: Simd<T>>(&self, simd: S, col: usize) {
-        let part = Part { steps: 0..self.k, cols: col..(col + self.panel_cols).min(self.cols) };
+        let cols = col..(col + self.panel_cols).min(self.cols);
         // SAFETY: the caller vouches for it.
-        unsafe { self.pack_any(simd, part) };
+        unsafe { self.pack(simd, (0..self.k, cols)) };
     }
 
-    /// The part, of a block that is packed ahead, that is packed after the `tile.0`th of `tile.1` tiles of the `panel.0`th of
-    /// `panel.1` panels: where rows are contiguous, some steps of all columns; where columns are,
-    /// some steps of a panel's.
-    #[inline(always)]
-    pub(super) fn part<S: Simd<T>>(
-        &self,
-        tile: (usize, usize),
-        panel: (usize, usize),
-    ) -> Option<Part> {
-        if self.state != State::Ahead {
-            return None;
-        }
-        let share = |index: usize, of: usize, grain: usize| {
-            let steps = self.k.div_ceil(of).next_multiple_of(grain);
-            (index * steps).min(self.k)..((index + 1) * steps).min(self.k)
-        };
-        if self.b.col_stride == 1 {
-            let steps = share(tile.0 * panel.1 + panel.0, tile.1 * panel.1, 1);
-            return Some(Part { steps, cols: 0..self.cols });
-        }
-        let first = (panel.0 * self.panel_cols).min(self.cols);
-        let end = if panel.0 + 1 == panel.1 { self.cols } else { first + self.panel_cols };
-        Some(Part { steps: share(tile.0, tile.1, S::LANES), cols: first..end.min(self.cols) })
-    }
-
-    /// The cache lines of B that hold a part.
-    #[inline(always)]
-    pub(super) fn fetch(&self, part: &Part) -> Fetch<T> {
-        let line = 64 / size_of::<T>();
-        let (steps, step, inner) = match (self.b.row_stride, self.b.col_stride) {
-            (row_stride, 1) => (part.steps.len(), row_stride, part.cols.len()),
-            (1, col_stride) => (part.cols.len(), col_stride, part.steps.len()),
-            _ => (0, 0, 0),
-        };
-        let at = self.b.at(part.steps.start, part.cols.start);
-        Fetch { at, steps, step, lines: inner.div_ceil(line) }
-    }
-
-    /// Packs a part.
+    /// Packs some steps of k of some columns, which begin with a panel.
     ///
     /// # Safety
     /// The block lies in B, and the buffer has room for it.
     #[inline(always)]
-    pub(super) unsafe fn pack<S: Simd<T>>(&self, simd: S, part: Part) {
-        if !part.steps.is_empty() {
-            // SAFETY: the caller vouches for it.
-            unsafe { self.pack_any(simd, part) };
-        }
-    }
-
-    /// # Safety
-    /// As [`pack`](Self::pack).
-    #[inline(always)]
-    unsafe fn pack_any<S: Simd<T>>(&self, simd: S, part: Part) {
-        let Part { steps, cols } = part;
+    pub(super) unsafe fn pack<S: Simd<T>>(
+        &self,
+        simd: S,
+        (steps, cols): (Range<usize>, Range<usize>),
+    ) {
         let b = Matrix { data: self.b.at(steps.start, cols.start), ..self.b };
         let to = self.packed_at(cols.start);
         let (first_step, panel_len) = (steps.start, self.panel_cols * self.k);

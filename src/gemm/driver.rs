@@ -5,8 +5,9 @@
 //! - a tile's rows of A stay in L1 while they meet all panels of that block, so that C is written
 //!   along its rows; the packed A is read in one stream for each block.
 
+use super::ahead::{Ahead, Errand};
 use super::columns::Columns;
-use super::microkernel::{self, Fetch, Lies, Shape, Tile};
+use super::microkernel::{self, Lies, RowCopy, Shape, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::{Blocks, next_tile_rows, tile_rows, tiles};
@@ -132,15 +133,15 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
     (row, col): (usize, usize),
     output: &Output<T>,
 ) {
-    let tiles = tiles::<T, S>(rows);
+    let ahead = Ahead::new::<S>(&columns, next, rows);
     let panels = columns.panels();
     let mut i = 0;
-    for tile in 0..tiles {
+    for tile in 0..tiles::<T, S>(rows) {
         let height = next_tile_rows(rows - i, tile_rows::<T, S>());
         let mut j = 0;
         for index in 0..panels {
             let panel = columns.panel::<S>(j);
-            let part = next.part::<S>((tile, tiles), (index, panels));
+            let Errand { fetch, copy, pack } = ahead.errand(tile, index);
             let unpacked = tile == 0 && columns.is_unpacked();
             let keeps_b = unpacked && columns.can_be_kept::<S>(&panel);
             if unpacked && !keeps_b {
@@ -148,6 +149,7 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 unsafe { columns.pack_panel(simd, j) };
             }
             let (b, b_stride) = if keeps_b { columns.place(j) } else { (panel.data, panel.stride) };
+            let copies = copy.is_some();
             let args = Tile {
                 k: columns.k,
                 a: a.data.wrapping_add(i * a.row_distance),
@@ -155,18 +157,19 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 b,
                 b_stride,
                 keep: columns.packed_at(j),
-                fetch: part.as_ref().map_or(Fetch::NONE, |part| next.fetch(part)),
+                fetch,
+                copy: copy.unwrap_or(RowCopy::NONE),
                 row: row + i,
                 col: col + j,
                 cols: panel.cols,
                 output,
             };
-            let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, keeps_b };
+            let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, keeps_b, copies };
             // SAFETY: the caller vouches for the tiles, and for the next columns.
             unsafe {
                 microkernel::run(simd, shape, &args);
-                if let Some(part) = part {
-                    next.pack(simd, part);
+                if let Some(part) = pack {
+                    ahead.pack(simd, part);
                 }
             }
             j += panel.cols;

@@ -1,20 +1,21 @@
 //! The microkernel: one tile of C, held in registers while k runs.
 //!
 //! # Its contract
-//! - The tile has a [`Shape`] that [`Shape::exists`]. Its rows are added up as
-//!   `acc[i] += A[i, p] · B[p, ..]` for p = 0, 1, …, so that an element's sum does not depend on the
-//!   tile's shape, nor on where tiles are cut.
+//! - The tile has a [`Shape`] that [`Shape::exists`]. Its elements are added up as [`sums`] says, in an
+//!   order that depends on k alone: not on the tile's shape, nor on where tiles are cut.
 //! - A: packed, element (i, p) is at `a + i + p · a_stride` (a transposed operand looks the same
 //!   where it lies); in rows, at `a + i · a_stride + p`.
 //! - B: row p is `vectors` whole vectors at `b + p · b_stride`. That is a packed panel, or a
 //!   row-major operand where it lies. Columns past C's edge must be there to read (packing pads
 //!   with 0).
 //! - A tile that keeps B writes it to `keep` as it is read, as a packed panel for the tiles below.
+//! - A tile that copies has `copy.rows` rows of `vectors` vectors to read, and as many to write.
 //! - `cols` of the tile's columns lie in C.
 //! - No pointer need be aligned.
 
 use super::output::{Output, WriteTile};
 use super::params::{TILE_VECTORS, tile_rows, wide_vectors};
+use super::sums;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -26,6 +27,8 @@ pub(super) struct Shape {
     pub(super) a: Lies,
     /// Whether B, read where it lies, is packed on the way.
     pub(super) keeps_b: bool,
+    /// Whether rows of the next block of B are copied meanwhile.
+    pub(super) copies: bool,
 }
 
 /// How A lies.
@@ -39,9 +42,9 @@ pub(super) enum Lies {
 
 impl Shape {
     /// Whether there is such a function. Tiles of 4 and 8 vectors are for products of few rows;
-    /// tiles that keep B have others below them, so they are whole.
+    /// tiles that keep B or copy are whole.
     const fn exists<T: Float, S: Simd<T>>(self) -> bool {
-        if self.keeps_b {
+        if self.keeps_b || self.copies {
             self.vectors == TILE_VECTORS && self.rows == tile_rows::<T, S>()
         } else if self.vectors <= TILE_VECTORS {
             self.rows <= tile_rows::<T, S>()
@@ -63,6 +66,8 @@ pub(super) struct Tile<'a, T> {
     pub(super) keep: *mut T,
     /// What to fetch for later while the tile is computed.
     pub(super) fetch: Fetch<T>,
+    /// What to copy meanwhile, with a shape that copies.
+    pub(super) copy: RowCopy<T>,
     /// The tile's first row, as the microkernel sees C.
     pub(super) row: usize,
     /// The tile's first column.
@@ -71,22 +76,42 @@ pub(super) struct Tile<'a, T> {
     pub(super) output: &'a Output<T>,
 }
 
-/// Cache lines to ask for, some at each of the first steps of k.
+/// Cache lines to ask for, some every few steps of k.
 #[derive(Clone, Copy)]
 pub(super) struct Fetch<T> {
     /// The first line.
     pub(super) at: *const T,
-    /// How many steps ask for lines.
-    pub(super) steps: usize,
-    /// From a step's first line to the next step's.
-    pub(super) step: usize,
-    /// How many adjacent lines a step asks for.
+    /// How many rows of lines there are.
+    pub(super) rows: usize,
+    /// From a row's first line to the next one's.
+    pub(super) stride: usize,
+    /// How many adjacent lines a row has.
     pub(super) lines: usize,
+    /// How many rows to ask for at a time.
+    pub(super) at_once: usize,
+}
+
+/// Rows as wide as a tile to copy, one every few steps of k.
+#[derive(Clone, Copy)]
+pub(super) struct RowCopy<T> {
+    pub(super) from: *const T,
+    /// From one row to the next, where they are read.
+    pub(super) stride: usize,
+    pub(super) rows: usize,
+    /// Where they are written, one after the other.
+    pub(super) to: *mut T,
 }
 
 impl<T> Fetch<T> {
     /// Nothing.
-    pub(super) const NONE: Self = Fetch { at: std::ptr::null(), steps: 0, step: 0, lines: 0 };
+    pub(super) const NONE: Self =
+        Fetch { at: std::ptr::null(), rows: 0, stride: 0, lines: 0, at_once: 1 };
+}
+
+impl<T> RowCopy<T> {
+    /// Nothing.
+    pub(super) const NONE: Self =
+        RowCopy { from: std::ptr::null(), stride: 0, rows: 0, to: std::ptr::null_mut() };
 }
 
 /// Computes a tile.
@@ -97,27 +122,37 @@ impl<T> Fetch<T> {
 #[inline(always)]
 pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Tile<'_, T>) {
     macro_rules! call {
-        ($a:ident, $keeps_b:literal, $vectors:literal, $($rows:literal)*) => {
+        ($a:ident, $keeps_b:literal, $copies:literal, $vectors:literal, $($rows:literal)*) => {
             match shape.rows {
                 $($rows if const {
                     let (a, rows) = (Lies::$a, $rows);
-                    Shape { rows, vectors: $vectors, a, keeps_b: $keeps_b }.exists::<T, S>()
+                    Shape { rows, vectors: $vectors, a, keeps_b: $keeps_b, copies: $copies }.exists::<T, S>()
                 } => simd.call(
-                    TileKernel::<T, $rows, $vectors, { Lies::$a as u8 }, $keeps_b>(tile)
+                    TileKernel::<T, $rows, $vectors, { Lies::$a as u8 }, $keeps_b, $copies>(tile)
                 ),)*
                 _ => unreachable!("there is no tile of {shape:?}"),
             }
         };
     }
-    match (shape.a, shape.keeps_b, shape.vectors) {
-        (Lies::InSteps, true, 2) => call!(InSteps, true, 2, 6 14),
-        (Lies::InRows, true, 2) => call!(InRows, true, 2, 6 14),
-        (Lies::InSteps, false, 2) => call!(InSteps, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (Lies::InSteps, false, 1) => call!(InSteps, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (Lies::InSteps, false, 4) => call!(InSteps, false, 4, 1 2 3 4 5 6),
-        (Lies::InSteps, false, 8) => call!(InSteps, false, 8, 1 2),
-        (Lies::InRows, false, 2) => call!(InRows, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (Lies::InRows, false, 1) => call!(InRows, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+    match (shape.a, shape.keeps_b, shape.copies, shape.vectors) {
+        (Lies::InSteps, true, false, 2) => call!(InSteps, true, false, 2, 6 14),
+        (Lies::InRows, true, false, 2) => call!(InRows, true, false, 2, 6 14),
+        (Lies::InSteps, false, false, 2) => {
+            call!(InSteps, false, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InSteps, false, false, 1) => {
+            call!(InSteps, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InSteps, false, false, 4) => call!(InSteps, false, false, 4, 1 2 3 4 5 6),
+        (Lies::InSteps, false, false, 8) => call!(InSteps, false, false, 8, 1 2),
+        (Lies::InRows, false, false, 2) => {
+            call!(InRows, false, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InRows, false, false, 1) => {
+            call!(InRows, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InSteps, false, true, 2) => call!(InSteps, false, true, 2, 6 14),
+        (Lies::InRows, false, true, 2) => call!(InRows, false, true, 2, 6 14),
         _ => unreachable!("there is no tile of {shape:?}"),
     }
 }
@@ -130,10 +165,17 @@ struct TileKernel<
     const VECTORS: usize,
     const LIES: u8,
     const KEEPS_B: bool,
+    const COPIES: bool,
 >(&'a Tile<'a, T>);
 
-impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KEEPS_B: bool>
-    Kernel<T> for TileKernel<'_, T, ROWS, VECTORS, LIES, KEEPS_B>
+impl<
+    T: Float,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+    const KEEPS_B: bool,
+    const COPIES: bool,
+> Kernel<T> for TileKernel<'_, T, ROWS, VECTORS, LIES, KEEPS_B, COPIES>
 {
     type Output = ();
 
@@ -141,11 +183,7 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KE
     fn run<S: Simd<T>>(self, simd: S) {
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
-            let acc = if self.0.k >= FETCHING_STEPS {
-                multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B, true>(simd, self.0)
-            } else {
-                multiply::<T, S, ROWS, VECTORS, LIES, KEEPS_B, false>(simd, self.0)
-            };
+            let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, KEEPS_B, COPIES>(simd, self.0);
             if self.0.output.is_direct() && (VECTORS == 1 || self.0.cols == VECTORS * S::LANES) {
                 write_in_registers(simd, self.0, acc);
             } else {
@@ -153,89 +191,6 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const KE
             }
         }
     }
-}
-
-/// Steps of k from which it pays to fetch C's tile, and operands ahead of their use.
-const FETCHING_STEPS: usize = 48;
-
-/// Rows of a tile from which there is time to fetch operands ahead.
-const FETCHING_ROWS: usize = 5;
-
-/// The tile of A·B.
-///
-/// # Safety
-/// As [`run`].
-#[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
-unsafe fn multiply<
-    T: Float,
-    S: Simd<T>,
-    const ROWS: usize,
-    const VECTORS: usize,
-    const LIES: u8,
-    const KEEPS_B: bool,
-    const FETCHES: bool,
->(
-    simd: S,
-    tile: &Tile<'_, T>,
-) -> [[S::V; VECTORS]; ROWS] {
-    let in_rows = const { LIES == Lies::InRows as u8 };
-    let (a_row, a_step) = if in_rows { (tile.a_stride, 1) } else { (1, tile.a_stride) };
-    let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
-    let (mut a, mut b, mut keep) = (tile.a, tile.b, tile.keep);
-    let mut c = tile.output.at(tile.row, tile.col);
-    let mut fetch = tile.fetch;
-    let ahead = match (KEEPS_B, VECTORS > TILE_VECTORS) {
-        (true, _) => 6,
-        (_, true) => 2,
-        _ => 8,
-    };
-    let (a_ahead, b_ahead) = (ahead * a_step, ahead * tile.b_stride);
-    for p in 0..tile.k {
-        if FETCHES && VECTORS <= TILE_VECTORS && p < ROWS {
-            for j in 0..VECTORS {
-                simd.prefetch_l2(c.wrapping_add(j * S::LANES));
-            }
-            simd.prefetch_l2(c.wrapping_add(VECTORS * S::LANES - 1));
-            c = c.wrapping_add(tile.output.row_stride);
-        }
-        if FETCHES && p < fetch.steps {
-            for line in 0..fetch.lines {
-                simd.prefetch_l2(fetch.at.wrapping_add(line * (64 / size_of::<T>())));
-            }
-            fetch.at = fetch.at.wrapping_add(fetch.step);
-        }
-        let mut row = [simd.splat(T::ZERO); VECTORS];
-        // SAFETY: the contract has ROWS elements of A and VECTORS vectors of B at each of the k steps.
-        unsafe {
-            for j in 0..VECTORS {
-                row[j] = simd.load_ptr(b.add(j * S::LANES));
-                if KEEPS_B {
-                    simd.store_ptr(row[j], keep.add(j * S::LANES));
-                }
-            }
-            for i in 0..ROWS {
-                let x = simd.splat(*a.add(i * a_row));
-                for j in 0..VECTORS {
-                    acc[i][j] = simd.mul_add(x, row[j], acc[i][j]);
-                }
-            }
-        }
-        if FETCHES && (KEEPS_B || VECTORS > TILE_VECTORS || ROWS >= FETCHING_ROWS) {
-            for j in 0..VECTORS {
-                simd.prefetch(b.wrapping_add(b_ahead + j * S::LANES));
-            }
-        }
-        if FETCHES && !in_rows && ROWS >= FETCHING_ROWS {
-            simd.prefetch(a.wrapping_add(a_ahead));
-        }
-        if KEEPS_B {
-            keep = keep.wrapping_add(VECTORS * S::LANES);
-        }
-        a = a.wrapping_add(a_step);
-        b = b.wrapping_add(tile.b_stride);
-    }
-    acc
 }
 
 /// Finishes a whole tile without leaving the registers.

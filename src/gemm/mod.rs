@@ -4,6 +4,8 @@
 //! a view's [`t()`](crate::MatRef::t).
 
 #[cfg(any(target_arch = "x86_64", test))]
+mod ahead;
+#[cfg(any(target_arch = "x86_64", test))]
 mod columns;
 #[cfg(any(target_arch = "x86_64", test))]
 mod dot;
@@ -26,6 +28,8 @@ mod portable;
 mod product;
 #[cfg(any(target_arch = "x86_64", test))]
 mod stream;
+#[cfg(any(target_arch = "x86_64", test))]
+mod sums;
 #[cfg(test)]
 mod tests;
 

@@ -55,6 +55,12 @@ pub(super) const fn tiles<T: Float, S: Simd<T>>(rows: usize) -> usize {
     rows.div_ceil(tile_rows::<T, S>())
 }
 
+/// How many of them are full.
+pub(super) const fn full_tiles<T: Float, S: Simd<T>>(rows: usize) -> usize {
+    let most = tile_rows::<T, S>();
+    if rows.is_multiple_of(most) { rows / most } else { (rows / most).saturating_sub(1) }
+}
+
 /// How many tiles may read a row-major panel of B where it lies before packing it pays.
 pub(super) const IN_PLACE_TILES: usize = 2;
 

@@ -2,8 +2,8 @@
 //!
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
-//! ahead. Here some rows of B are read along their whole length and added to sums that stay in L1:
-//! `sums[i, ..] += A[i, p] · B[p, ..]`, for p = 0, 1, ….
+//! ahead. Here some rows of B are read side by side along their whole length, and their sum
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1.
 
 use super::driver::Job;
 use super::output::{Matrix, write_vector};
@@ -124,9 +124,6 @@ unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
         for j in (0..len).step_by(S::LANES) {
             let whole = j + S::LANES <= len;
             let mut acc = [simd.splat(T::ZERO); ROWS];
-            for i in 0..ROWS {
-                acc[i] = simd.load_ptr(sums.add(i * stride + j));
-            }
             for s in 0..N {
                 let from = b.at(p + s, j);
                 let x = match whole {
@@ -138,7 +135,8 @@ unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
                 }
             }
             for i in 0..ROWS {
-                simd.store_ptr(acc[i], sums.add(i * stride + j));
+                let sum = sums.add(i * stride + j);
+                simd.store_ptr(simd.add(simd.load_ptr(sum), acc[i]), sum);
             }
         }
     }

@@ -1,0 +1,260 @@
+//! A tile of A·B, added up in registers.
+//!
+//! An element's sum is taken in groups of [`GROUP`] steps of k, each added up in order, and then
+//! together: a rounding error passes through as many additions as a group has and as there are
+//! groups, not through all of them.
+//!
+//! While the multipliers are busy the memory is not, so a tile sees to what is needed next: its part of
+//! C, operands a few steps ahead, and what the driver asks for ([`Fetch`], [`RowCopy`]). A core waits
+//! for a dozen cache lines at a time, and while it does, for nothing else, not even for B's next row in
+//! L2. So a tile asks for a few lines every [`CHUNK`] steps, never for many at once.
+
+use super::microkernel::{Fetch, Lies, RowCopy, Tile};
+use super::params::TILE_VECTORS;
+use crate::arch::Simd;
+use crate::float::Float;
+use std::mem::MaybeUninit;
+
+/// Steps of k after which sums are added to those of the steps before.
+const GROUP: usize = 128;
+
+/// Steps of k between two looks at what else there is to do.
+const CHUNK: usize = 16;
+
+/// Rows of C to fetch at a time.
+const C_ROWS: usize = 2;
+
+/// Steps of k from which it pays to fetch C's tile, and operands ahead of their use.
+const FETCHING_STEPS: usize = 48;
+
+/// Rows of a tile from which there is time to fetch operands ahead.
+const FETCHING_ROWS: usize = 5;
+
+/// The tile of A·B.
+///
+/// # Safety
+/// As [`microkernel::run`](super::microkernel::run).
+#[inline(always)]
+pub(super) unsafe fn of_tile<
+    T: Float,
+    S: Simd<T>,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+    const KEEPS_B: bool,
+    const COPIES: bool,
+>(
+    simd: S,
+    tile: &Tile<'_, T>,
+) -> [[S::V; VECTORS]; ROWS] {
+    // SAFETY: the caller vouches for the contract, which has k steps. `before` is written at the end of
+    // every group but the last, and read at the end of every group but the first.
+    unsafe {
+        if tile.k < FETCHING_STEPS && !COPIES {
+            let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, false>::new(simd, tile);
+            sums.steps(simd, tile.k);
+            return sums.acc;
+        }
+        let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, true>::new(simd, tile);
+        let mut aside = Aside::new(tile, if VECTORS <= TILE_VECTORS { ROWS } else { 0 });
+        let mut before = MaybeUninit::uninit();
+        let mut left = tile.k;
+        loop {
+            let group = left.min(GROUP);
+            for _ in 0..group / CHUNK {
+                aside.fetch::<S, VECTORS>(simd, tile);
+                if COPIES {
+                    aside.copy::<S, VECTORS>(simd);
+                }
+                sums.steps(simd, CHUNK);
+            }
+            sums.steps(simd, group % CHUNK);
+            if left < tile.k {
+                sums.add(simd, before.assume_init_ref());
+            }
+            left -= group;
+            if left == 0 {
+                break;
+            }
+            before.write(sums.take(simd));
+        }
+        while COPIES && aside.copy.rows > 0 {
+            aside.copy::<S, VECTORS>(simd);
+        }
+        sums.acc
+    }
+}
+
+/// The sums of a tile so far, and where its operands go on.
+struct Sums<
+    T: Float,
+    S: Simd<T>,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+    const KEEPS_B: bool,
+    const FETCHES: bool,
+> {
+    acc: [[S::V; VECTORS]; ROWS],
+    a: *const T,
+    b: *const T,
+    keep: *mut T,
+    a_row: usize,
+    a_step: usize,
+    b_step: usize,
+}
+
+impl<
+    T: Float,
+    S: Simd<T>,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+    const KEEPS_B: bool,
+    const FETCHES: bool,
+> Sums<T, S, ROWS, VECTORS, LIES, KEEPS_B, FETCHES>
+{
+    const IN_ROWS: bool = LIES == Lies::InRows as u8;
+    const FETCHES_B: bool = FETCHES && (KEEPS_B || VECTORS > TILE_VECTORS || ROWS >= FETCHING_ROWS);
+    const FETCHES_A: bool = FETCHES && !Self::IN_ROWS && ROWS >= FETCHING_ROWS;
+
+    /// How many steps ahead operands are fetched.
+    const AHEAD: usize = match (KEEPS_B, VECTORS > TILE_VECTORS) {
+        (true, _) => 6,
+        (_, true) => 2,
+        _ => 8,
+    };
+
+    #[inline(always)]
+    fn new(simd: S, tile: &Tile<'_, T>) -> Self {
+        let Tile { a, b, a_stride, b_stride: b_step, keep, .. } = *tile;
+        let (a_row, a_step) = if Self::IN_ROWS { (a_stride, 1) } else { (1, a_stride) };
+        let acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
+        Sums { acc, a, b, keep, a_row, a_step, b_step }
+    }
+
+    /// Adds the products of the next steps of k.
+    ///
+    /// # Safety
+    /// As [`of_tile`]; the tile has as many steps left.
+    #[inline(always)]
+    unsafe fn steps(&mut self, simd: S, count: usize) {
+        for _ in 0..count {
+            // SAFETY: the caller vouches for it.
+            unsafe { self.step(simd) };
+        }
+    }
+
+    /// # Safety
+    /// As [`of_tile`]; the tile has a step left.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
+    unsafe fn step(&mut self, simd: S) {
+        let mut row = [simd.splat(T::ZERO); VECTORS];
+        // SAFETY: the contract has ROWS elements of A and VECTORS vectors of B at each of the k steps.
+        unsafe {
+            for j in 0..VECTORS {
+                row[j] = simd.load_ptr(self.b.add(j * S::LANES));
+                if KEEPS_B {
+                    simd.store_ptr(row[j], self.keep.add(j * S::LANES));
+                }
+            }
+            for i in 0..ROWS {
+                let x = simd.splat(*self.a.add(i * self.a_row));
+                for j in 0..VECTORS {
+                    self.acc[i][j] = simd.mul_add(x, row[j], self.acc[i][j]);
+                }
+            }
+        }
+        if Self::FETCHES_B {
+            for j in 0..VECTORS {
+                simd.prefetch(self.b.wrapping_add(Self::AHEAD * self.b_step + j * S::LANES));
+            }
+        }
+        if Self::FETCHES_A {
+            simd.prefetch(self.a.wrapping_add(Self::AHEAD * self.a_step));
+        }
+        if KEEPS_B {
+            self.keep = self.keep.wrapping_add(VECTORS * S::LANES);
+        }
+        self.a = self.a.wrapping_add(self.a_step);
+        self.b = self.b.wrapping_add(self.b_step);
+    }
+
+    /// The sums; what follows is added up from 0.
+    #[inline(always)]
+    fn take(&mut self, simd: S) -> [[S::V; VECTORS]; ROWS] {
+        std::mem::replace(&mut self.acc, [[simd.splat(T::ZERO); VECTORS]; ROWS])
+    }
+
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
+    fn add(&mut self, simd: S, before: &[[S::V; VECTORS]; ROWS]) {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                self.acc[i][j] = simd.add(before[i][j], self.acc[i][j]);
+            }
+        }
+    }
+}
+
+/// What a tile has yet to do on the side.
+struct Aside<T> {
+    c: *const T,
+    c_rows: usize,
+    fetch: Fetch<T>,
+    copy: RowCopy<T>,
+}
+
+impl<T: Float> Aside<T> {
+    #[inline(always)]
+    fn new(tile: &Tile<'_, T>, c_rows: usize) -> Self {
+        let c = tile.output.at(tile.row, tile.col);
+        Aside { c, c_rows, fetch: tile.fetch, copy: tile.copy }
+    }
+
+    /// Asks for some cache lines.
+    #[inline(always)]
+    fn fetch<S: Simd<T>, const VECTORS: usize>(&mut self, simd: S, tile: &Tile<'_, T>) {
+        for _ in 0..C_ROWS.min(self.c_rows) {
+            for j in 0..VECTORS {
+                simd.prefetch_l2(self.c.wrapping_add(j * S::LANES));
+            }
+            simd.prefetch_l2(self.c.wrapping_add(VECTORS * S::LANES - 1));
+            self.c = self.c.wrapping_add(tile.output.row_stride);
+        }
+        self.c_rows = self.c_rows.saturating_sub(C_ROWS);
+        let fetch = &mut self.fetch;
+        for _ in 0..tile.fetch.at_once.min(fetch.rows) {
+            for line in 0..tile.fetch.lines {
+                simd.prefetch_l2(fetch.at.wrapping_add(line * (64 / size_of::<T>())));
+            }
+            fetch.at = fetch.at.wrapping_add(tile.fetch.stride);
+        }
+        fetch.rows = fetch.rows.saturating_sub(tile.fetch.at_once);
+    }
+
+    /// Copies a row, if one is left.
+    ///
+    /// # Safety
+    /// As [`of_tile`].
+    #[inline(always)]
+    unsafe fn copy<S: Simd<T>, const VECTORS: usize>(&mut self, simd: S) {
+        let copy = &mut self.copy;
+        if copy.rows == 0 {
+            return;
+        }
+        for j in 0..VECTORS {
+            // SAFETY: the contract has a row of VECTORS vectors at both places.
+            unsafe {
+                simd.store_ptr(
+                    simd.load_ptr(copy.from.add(j * S::LANES)),
+                    copy.to.add(j * S::LANES),
+                )
+            };
+        }
+        copy.from = copy.from.wrapping_add(copy.stride);
+        copy.to = copy.to.wrapping_add(VECTORS * S::LANES);
+        copy.rows -= 1;
+    }
+}

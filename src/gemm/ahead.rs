@@ -82,15 +82,14 @@ impl<T: Float> Ahead<T> {
                 let (tile, panel) =
                     if panel + 1 < self.panels { (tile, panel + 1) } else { (tile + 1, 0) };
                 if let Some(RowCopy { from, stride, rows, .. }) = self.copy(tile, panel) {
-                    let lines = self.next.panel_cols * size_of::<T>() / 64;
-                    errand.fetch = Fetch { at: from, rows, stride, lines, at_once: 1 };
+                    errand.fetch = fetch((from, rows, stride), self.next.panel_cols, 1);
                 }
             }
             How::InRows => {
                 let steps = self.steps(tile * self.panels + panel);
                 let at = self.next.b.at(steps.start, 0);
                 let (rows, stride) = (steps.len(), self.next.b.row_stride);
-                errand.fetch = self.fetch(at, rows, stride, self.next.cols);
+                errand.fetch = fetch((at, rows, stride), self.next.cols, 8);
                 errand.pack = (!steps.is_empty()).then_some((steps, 0..self.next.cols));
             }
             How::InPanels => {
@@ -100,7 +99,8 @@ impl<T: Float> Ahead<T> {
                 let (steps, cols) = (self.steps(tile), first..end.min(self.next.cols));
                 if self.next.b.row_stride == 1 {
                     let at = self.next.b.at(steps.start, cols.start);
-                    errand.fetch = self.fetch(at, cols.len(), self.next.b.col_stride, steps.len());
+                    let rows = (at, cols.len(), self.next.b.col_stride);
+                    errand.fetch = fetch(rows, steps.len(), 8);
                 }
                 errand.pack = (!steps.is_empty()).then_some((steps, cols));
             }
@@ -133,10 +133,12 @@ impl<T: Float> Ahead<T> {
     fn steps(&self, index: usize) -> Range<usize> {
         (index * self.share).min(self.next.k)..((index + 1) * self.share).min(self.next.k)
     }
+}
 
-    /// The cache lines of `rows` × `len` elements.
-    #[inline(always)]
-    fn fetch(&self, at: *const T, rows: usize, stride: usize, len: usize) -> Fetch<T> {
-        Fetch { at, rows, stride, lines: len.div_ceil(64 / size_of::<T>()), at_once: 8 }
-    }
+/// The cache lines of rows of `len` elements.
+#[inline(always)]
+fn fetch<T>((at, rows, stride): (*const T, usize, usize), len: usize, at_once: usize) -> Fetch<T> {
+    const LINE: usize = 64;
+    let (start, bytes) = (at.addr() % LINE, len * size_of::<T>());
+    Fetch { at, rows, stride, lines: (start + bytes).div_ceil(LINE), at_once }
 }

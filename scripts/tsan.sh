@@ -35,14 +35,18 @@ name = "planted"
 edition = "2024"
 [workspace]
 EOF
+# What they meet by puts nothing of one thread before anything of the other.
 cat >$planted/src/main.rs <<'EOF'
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+static STARTED: AtomicU32 = AtomicU32::new(0);
 static mut COUNT: u64 = 0;
 fn main() {
-    let both = std::sync::Barrier::new(2);
     let count = || {
-        both.wait();
-        (0..100_000).for_each(|_| unsafe { (&raw mut COUNT).write((&raw const COUNT).read() + 1) });
-        both.wait();
+        STARTED.fetch_add(1, Relaxed);
+        while STARTED.load(Relaxed) < 2 {
+            std::thread::yield_now();
+        }
+        unsafe { (&raw mut COUNT).write((&raw const COUNT).read() + 1) };
     };
     std::thread::scope(|scope| {
         scope.spawn(count);

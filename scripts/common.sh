@@ -27,7 +27,7 @@ all_tests_but() {
     echo --lib
     for test in tests/*.rs; do
         test=$(basename "$test" .rs)
-        [[ " $* " == *" $test "* ]] || echo --test "$test"
+        [[ " $* " == *" $test "* ]] || echo "--test=$test"
     done
 }
 

@@ -39,7 +39,7 @@ unset GRADKERN_ISA RUSTFLAGS RUSTC_WRAPPER
 export PROPTEST_CASES=${PROPTEST_CASES:-24}
 if [ $# -eq 0 ]; then
     mapfile -t tests < <(all_tests_but example_book example_digits large_head_memory memory_growth)
-    set -- --no-fail-fast "${tests[@]}" -- --skip a_guard_page_stops_the_process \
+    set -- --no-fail-fast --lib "${tests[@]}" -- --skip a_guard_page_stops_the_process \
         --skip an_unknown_instruction_set
 fi
 # Of the dependencies only the engine has to be fast.

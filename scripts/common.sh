@@ -21,10 +21,9 @@ instruction_sets() {
     return 0
 }
 
-# The arguments of cargo test for the library's unit tests and all tests but those named.
+# The arguments of cargo test for all tests but those named.
 all_tests_but() {
     local test
-    echo --lib
     for test in tests/*.rs; do
         test=$(basename "$test" .rs)
         [[ " $* " == *" $test "* ]] || echo "--test=$test"

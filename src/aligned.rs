@@ -22,7 +22,7 @@ impl<T: Float> Aligned<T> {
     }
 
     /// Makes it `len` elements long, if it is shorter. Those it had are kept where no memory had to
-    /// be found for more, and 0 otherwise.
+    /// be found for more, and 0 otherwise. Where there is no memory for more, it stays as it was.
     pub(crate) fn try_grow(&mut self, len: usize) -> Result<(), TryReserveError> {
         if len <= self.len {
             return Ok(());
@@ -30,8 +30,8 @@ impl<T: Float> Aligned<T> {
         let most_skipped = LINE / size_of::<T>();
         let needed = len.saturating_add(most_skipped);
         if needed > self.memory.len() {
+            self.memory.try_reserve_exact(needed - self.memory.len())?;
             self.memory.clear();
-            self.memory.try_reserve_exact(needed)?;
             self.memory.resize(needed, T::ZERO);
             self.start = self.memory.as_ptr().align_offset(LINE).min(most_skipped);
         }
@@ -79,5 +79,6 @@ mod tests {
         assert_eq!(copy.as_ptr().align_offset(LINE), 0);
         assert_eq!(*copy, *buffer);
         assert!(buffer.try_grow(usize::MAX).is_err());
+        assert_eq!(*copy, *buffer, "what cannot grow stays as it was");
     }
 }

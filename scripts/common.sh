@@ -21,6 +21,15 @@ instruction_sets() {
     return 0
 }
 
+# The arguments of cargo test for all tests but those named.
+all_tests_but() {
+    local test
+    for test in tests/*.rs; do
+        test=$(basename "$test" .rs)
+        [[ " $* " == *" $test "* ]] || echo "--test=$test"
+    done
+}
+
 # Unpacks Debian's compiler (rustc-web), and the packages named, in target/debian/root, once;
 # nothing is installed, and apt's own state stays as it is. Sets $root to where they lie, and $rustc
 # to a command that starts the compiler from there.

@@ -24,7 +24,7 @@ impl<T: Float> Aligned<T> {
     }
 
     /// Makes it `len` elements long, if it is shorter. Those it had are kept where no memory had to
-    /// be found for more, and 0 otherwise.
+    /// be found for more, and 0 otherwise. Where there is no memory for more, it stays as it was.
     pub(crate) fn try_grow(&mut self, len: usize) -> Result<(), TryReserveError> {
         if len <= self.len {
             return Ok(());
@@ -32,10 +32,11 @@ impl<T: Float> Aligned<T> {
         let most_skipped = LINE / size_of::<T>();
         let needed = len.saturating_add(most_skipped);
         if needed > self.memory.len() {
-            self.memory.clear();
-            self.memory.try_reserve_exact(needed)?;
-            pages::prefer_huge(self.memory.spare_capacity_mut());
-            self.memory.resize(needed, T::ZERO);
+            let mut memory = Vec::new();
+            memory.try_reserve_exact(needed)?;
+            pages::prefer_huge(memory.spare_capacity_mut());
+            memory.resize(needed, T::ZERO);
+            self.memory = memory;
             self.start = self.memory.as_ptr().align_offset(LINE).min(most_skipped);
         }
         self.len = len;
@@ -82,5 +83,6 @@ mod tests {
         assert_eq!(copy.as_ptr().align_offset(LINE), 0);
         assert_eq!(*copy, *buffer);
         assert!(buffer.try_grow(usize::MAX).is_err());
+        assert_eq!(*copy, *buffer, "what cannot grow stays as it was");
     }
 }

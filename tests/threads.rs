@@ -17,13 +17,19 @@ use gradkern::{
 };
 use rayon::prelude::*;
 
-const THREADS: [usize; 4] = [1, 2, 3, 8];
+/// The sizes of the pools; the one that `GRADKERN_TEST_THREADS` names where each takes long.
+fn threads() -> Vec<usize> {
+    match std::env::var("GRADKERN_TEST_THREADS") {
+        Ok(only) => vec![only.parse().expect("a number of threads")],
+        Err(_) => vec![1, 2, 3, 8],
+    }
+}
 
 /// Asserts that `f` returns the same bits sequentially and in pools of any size.
 fn assert_same_for_any_threads<T: Float>(what: &str, f: impl Fn(Par) -> Vec<T> + Sync) {
     let expected = f(Par::Seq);
     assert!(!expected.is_empty() && expected.iter().any(|x| x.is_finite() && *x != T::ZERO));
-    for threads in THREADS {
+    for threads in threads() {
         for par in [Par::Seq, Par::Rayon] {
             let found = in_pool(threads, || f(par));
             assert_same_bits(&format!("{what}, {threads} threads, {par:?}"), &found, &expected);
@@ -308,7 +314,7 @@ fn training() {
 #[test]
 fn training_inside_the_callers_own_parallel_iterator() {
     let expected: Vec<f32> = train(Par::Seq);
-    for threads in THREADS {
+    for threads in threads() {
         for par in [Par::Seq, Par::Rayon] {
             let all: Vec<Vec<f32>> =
                 in_pool(threads, || (0..6).into_par_iter().map(|_| train(par)).collect());
@@ -329,7 +335,7 @@ fn products_on_both_sides_of_a_join() {
         elements(c.view())
     };
     let expected = multiply(Par::Seq);
-    for threads in THREADS {
+    for threads in threads() {
         let (left, right) =
             in_pool(threads, || rayon::join(|| multiply(Par::Rayon), || multiply(Par::Rayon)));
         assert_same_bits("left", &left, &expected);

@@ -167,12 +167,14 @@ impl<
             }
         }
         if Self::FETCHES_B {
+            // Of one step there may be any stride.
+            let b_ahead = self.b.wrapping_add(self.b_step.wrapping_mul(Self::AHEAD));
             for j in 0..VECTORS {
-                simd.prefetch(self.b.wrapping_add(Self::AHEAD * self.b_step + j * S::LANES));
+                simd.prefetch(b_ahead.wrapping_add(j * S::LANES));
             }
         }
         if Self::FETCHES_A {
-            simd.prefetch(self.a.wrapping_add(Self::AHEAD * self.a_step));
+            simd.prefetch(self.a.wrapping_add(self.a_step.wrapping_mul(Self::AHEAD)));
         }
         if KEEPS_B {
             self.keep = self.keep.wrapping_add(VECTORS * S::LANES);

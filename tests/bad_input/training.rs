@@ -8,7 +8,7 @@ use super::table::{Table, matrix, ones};
 use gradkern::datasets::{self, Dataset};
 use gradkern::gradcheck::{CheckOptions, Difference, check, gradient};
 use gradkern::optimizer::{self, Adam, Momentum};
-use gradkern::{Float, Init, LossOptions, MatRef, Mlp, Result, Targets};
+use gradkern::{Float, Init, LossOptions, MatMut, MatRef, Mlp, Result, Targets};
 
 pub fn sizes<T: Float>(t: &Table) {
     for (sizes, found) in [(&[][..], 0), (&[5], 1)] {
@@ -55,12 +55,16 @@ pub fn layers<T: Float>(t: &Table) {
     let options = LossOptions { class_weights: weights, ..LossOptions::default() };
     let message = "`class_weights`: expected 3 elements, found 2";
     t.refuse_value("Mlp::set_loss", message, mlp.set_loss(&options));
+    mlp.reserve(4).unwrap();
     for (batch, found) in [(usize::MAX, 4), (1 << 60, 4)] {
         let message = format!(
             "`batch`: expected extent × stride of at most isize::MAX elements, found {batch} × {found}"
         );
         t.refuse_value("Mlp::reserve", &message, mlp.reserve(batch));
     }
+    // What was reserved before is still there.
+    let mut probabilities = [T::NAN; 12];
+    mlp.predict(m(4, 2), MatMut::new(&mut probabilities, 4, 3).unwrap()).unwrap();
     assert_same_bits("parameters", mlp.parameters(), &before);
 }
 

@@ -63,7 +63,7 @@ impl<T: Float> Columns<T> {
         let state = State::Unpacked;
         let block = Columns { b, k, cols: left.min(blocks.nc), panel_cols, state, buffer };
         if b.col_stride == 1 && tiles::<T, S>(rows) <= IN_PLACE_TILES {
-            let widest = wide_vectors::<T, S>(rows).min(left / S::LANES);
+            let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).min(left / S::LANES);
             let cols = (widest + 1).next_power_of_two() / 2 * S::LANES;
             if cols > 0 {
                 return Columns { cols, panel_cols: cols, state: State::InPlace, ..block };

@@ -37,7 +37,8 @@ impl<T: Float> Kernel<T> for DotPart<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
         let packs_b = self.job.b.row_stride != 1;
-        let len = if packs_b { BLOCK_COLS * padded::<T, S>(self.job.k) } else { 0 };
+        let cols = if packs_b { BLOCK_COLS.min(self.cols.len()) } else { 0 };
+        let len = cols * padded::<T, S>(self.job.k);
         T::with_scratch(len, |packed_b| simd.call(Loops { part: self, packed_b }));
     }
 }

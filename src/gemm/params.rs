@@ -81,6 +81,8 @@ pub(super) struct Blocks {
     pub(super) nc: usize,
     /// Whether A is read where it lies.
     pub(super) a_in_place: bool,
+    /// The most vectors in a row of a tile: wide tiles read A step by step.
+    pub(super) most_vectors: usize,
 }
 
 /// How many panels of B may use A where it lies before packing it pays.
@@ -116,7 +118,11 @@ impl Blocks {
         let nc = nc.clamp(1, part_cols).next_multiple_of(width);
         let few_panels = part_cols <= in_place_panels(a) * width;
         let wide = wide_vectors::<T, S>(rows) > TILE_VECTORS;
-        Blocks { kc, mc, nc, a_in_place: few_panels && !(wide && a.col_stride == 1) }
+        let a_in_place = few_panels && !(wide && a.col_stride == 1);
+        let in_rows = a_in_place && a.col_stride == 1;
+        // A part, or its last block, may have few rows of many.
+        let most_vectors = if in_rows { TILE_VECTORS } else { usize::MAX };
+        Blocks { kc, mc, nc, a_in_place, most_vectors }
     }
 
     /// Elements of a packed block of B.

@@ -52,19 +52,25 @@ fn scan(text: &str, module: &str, found: &mut Vec<Function>) {
             return;
         }
         if line.starts_with("impl") {
-            owner = Some(implementor(line));
+            owner = Some(implementor(&until_brace(line, &mut lines)));
         } else if line == "}" {
             owner = None;
         }
         let Some(rest) = line.trim_start().strip_prefix("pub fn ") else { continue };
         let name = rest.split(['(', '<']).next().expect("a name");
-        let mut signature = rest.to_owned();
-        while !signature.ends_with('{') {
-            signature += lines.next().expect("the rest of the signature");
-        }
+        let signature = until_brace(rest, &mut lines);
         let name = format!("{}::{name}", owner.as_deref().unwrap_or(module));
         found.push(Function { name, can_fail: signature.contains("-> Result<") });
     }
+}
+
+/// What begins with `line`, up to the brace that opens its body.
+fn until_brace<'a>(line: &str, lines: &mut impl Iterator<Item = &'a str>) -> String {
+    let mut whole = line.to_owned();
+    while !whole.ends_with(['{', '}']) {
+        whole += lines.next().expect("the rest of it");
+    }
+    whole
 }
 
 /// The type of an `impl` line, without its parameters.

@@ -85,8 +85,11 @@ impl<T: Float> Kernel<T> for Apply<'_, T> {
 impl<T: Float> Apply<'_, T> {
     #[inline(always)]
     fn each<S: Simd<T>>(self, s: S, f: impl Fn(S::V) -> S::V) {
-        for (x, y) in self.x.chunks(S::LANES).zip(self.y.chunks_mut(S::LANES)) {
-            s.store_first(f(s.load_first(x)), y);
+        let mut x = self.x.chunks_exact(S::LANES);
+        let mut y = self.y.chunks_exact_mut(S::LANES);
+        for (x, y) in (&mut x).zip(&mut y) {
+            s.store(f(s.load(x)), y);
         }
+        s.store_first(f(s.load_first(x.remainder())), y.into_remainder());
     }
 }

@@ -103,11 +103,14 @@ impl<T: Float, S: Simd<T>> Total<T, S> for Careful<S::V> {
 
     #[inline(always)]
     fn fold(&mut self, s: S) {
-        let [a, b, c, d] = self.sums.map(|sum| s.sub(sum, self.start));
-        let (total, error) = add(s, self.total, s.add(s.add(a, b), s.add(c, d)));
+        let mut group = s.splat(T::ZERO);
+        for sum in &mut self.sums {
+            group = s.add(group, s.sub(*sum, self.start));
+            *sum = self.start;
+        }
+        let (total, error) = add(s, self.total, group);
         self.total = total;
         self.errors = s.add(self.errors, error);
-        self.sums = [self.start; VECTORS];
     }
 }
 

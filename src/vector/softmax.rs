@@ -207,6 +207,9 @@ unsafe fn sum<T: Float, S: Simd<T>>(
     let block = VECTORS * S::LANES;
     let whole = len / block;
     for first in (0..whole).step_by(BLOCKS) {
+        if first > 0 {
+            total.fold(s);
+        }
         for i in first..whole.min(first + BLOCKS) {
             let start = i * block;
             for j in 0..VECTORS {
@@ -230,7 +233,6 @@ unsafe fn sum<T: Float, S: Simd<T>>(
                 }
             }
         }
-        total.fold(s);
     }
     let start = whole * block;
     for (j, at) in (start..len).step_by(S::LANES).enumerate() {

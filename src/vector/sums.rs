@@ -21,7 +21,7 @@ pub(super) const BLOCKS: usize = 16;
 pub(super) trait Total<T: Float, S: Simd<T>> {
     /// Adds the vector in place `j` of a block.
     fn add(&mut self, s: S, j: usize, e: S::V);
-    /// Adds what was added since the last time to the total: after [`BLOCKS`] blocks at most.
+    /// Adds what was added since the last time to the total: [`BLOCKS`] blocks and one more at most.
     fn fold(&mut self, s: S);
 }
 
@@ -61,39 +61,33 @@ impl<T: Float, S: Simd<T>> Total<T, S> for Plain<S::V> {
 }
 
 /// A sum that keeps its rounding errors.
-pub(super) struct Careful<V> {
+pub(super) struct Careful<T, V> {
     start: V,
     sums: [V; VECTORS],
-    total: V,
-    /// Of everything.
+    /// Of these sums.
     errors: V,
+    /// What was folded, and the errors of that.
+    total: (T, T),
 }
 
-impl<V: Copy> Careful<V> {
+impl<T: Float, V: Copy> Careful<T, V> {
     /// `largest` is the largest exponential, in every lane.
     #[inline(always)]
-    pub(super) fn new<T: Float, S: Simd<T, V = V>>(s: S, largest: V) -> Self {
-        // As much as can be added to all places of a lane before they are folded, so that their sum
-        // is exact.
-        let start = s.mul(largest, s.splat(T::from_small((VECTORS * BLOCKS) as i64)));
-        let zero = s.splat(T::ZERO);
-        Careful { start, sums: [start; VECTORS], total: zero, errors: zero }
+    pub(super) fn new<S: Simd<T, V = V>>(s: S, largest: V) -> Self {
+        // As much as all lanes can add up to until they are folded, so that the sum of all is exact.
+        let count = (BLOCKS + 1) * VECTORS * S::LANES;
+        let start = s.mul(largest, s.splat(T::from_small(count as i64)));
+        let errors = s.splat(T::ZERO);
+        Careful { start, sums: [start; VECTORS], errors, total: (T::ZERO, T::ZERO) }
     }
 
-    /// The sum over all lanes.
     #[inline(always)]
-    pub(super) fn finish<T: Float, S: Simd<T, V = V>>(self, s: S) -> Extended<V> {
-        // Rounded to the last place of a number that is larger than their sum, lanes add up exactly.
-        let bound = s.reduce_add(self.total);
-        let bound = s.splat(bound + bound);
-        let coarse = s.sub(s.add(bound, self.total), bound);
-        let rest = s.add(self.errors, s.sub(self.total, coarse));
-        let (high, low) = (s.reduce_add(coarse), s.reduce_add(rest));
-        Extended::new(s, s.splat(high), s.splat(low))
+    pub(super) fn finish<S: Simd<T, V = V>>(self, s: S) -> Extended<V> {
+        Extended::new(s, s.splat(self.total.0), s.splat(self.total.1))
     }
 }
 
-impl<T: Float, S: Simd<T>> Total<T, S> for Careful<S::V> {
+impl<T: Float, S: Simd<T>> Total<T, S> for Careful<T, S::V> {
     #[inline(always)]
     fn add(&mut self, s: S, j: usize, e: S::V) {
         let (sum, error) = add_to_larger(s, self.sums[j], e);
@@ -103,14 +97,14 @@ impl<T: Float, S: Simd<T>> Total<T, S> for Careful<S::V> {
 
     #[inline(always)]
     fn fold(&mut self, s: S) {
-        let mut group = s.splat(T::ZERO);
+        let mut added = s.splat(T::ZERO);
         for sum in &mut self.sums {
-            group = s.add(group, s.sub(*sum, self.start));
+            added = s.add(added, s.sub(*sum, self.start));
             *sum = self.start;
         }
-        let (total, error) = add(s, self.total, group);
-        self.total = total;
-        self.errors = s.add(self.errors, error);
+        let (total, error) = add(self.total.0, s.reduce_add(added));
+        self.total = (total, self.total.1 + (error + s.reduce_add(self.errors)));
+        self.errors = s.splat(T::ZERO);
     }
 }
 
@@ -151,10 +145,10 @@ fn add_to_larger<T: Float, S: Simd<T>>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
 
 /// a + b, and its rounding error (Knuth, *The Art of Computer Programming*, volume 2, §4.2.2).
 #[inline(always)]
-fn add<T: Float, S: Simd<T>>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
-    let sum = s.add(a, b);
-    let added = s.sub(sum, a);
-    (sum, s.add(s.sub(a, s.sub(sum, added)), s.sub(b, added)))
+fn add<T: Float>(a: T, b: T) -> (T, T) {
+    let sum = a + b;
+    let added = sum - a;
+    (sum, (a - (sum - added)) + (b - added))
 }
 
 /// A number of more bits than its type has: `high` is the nearest of the type, `low` the rest.

@@ -60,6 +60,10 @@ pub trait Float:
     /// that to an integer n, ties to even, and leaves n + bias − 1 in the last bits.
     #[doc(hidden)]
     const SHIFT: Self;
+    /// 2ᵇ + 1, with b half of the mantissa's bits, rounded up: x·`SPLITTER` − (x·`SPLITTER` − x) is x
+    /// rounded to the others.
+    #[doc(hidden)]
+    const SPLITTER: Self;
 
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
@@ -118,6 +122,7 @@ macro_rules! float_impl {
             const NEG_INFINITY: Self = $float::NEG_INFINITY;
             const NAN: Self = $float::NAN;
             const SHIFT: Self = $rounder + ($exponent_bias - 1) as $float;
+            const SPLITTER: Self = ((1_u64 << $float::MANTISSA_DIGITS.div_ceil(2)) + 1) as $float;
 
             #[inline(always)]
             fn from_f64(value: f64) -> Self {

@@ -77,7 +77,7 @@ impl Matrix {
 /// |found − exact| in units in the last place of `exact` as an `f32`; 0 if both are NaN, or round to
 /// the same infinity.
 pub fn ulps(found: f32, exact: f64) -> f64 {
-    if found.is_nan() || found.is_infinite() || exact.is_infinite() {
+    if !found.is_finite() || !exact.is_finite() {
         let same = (found.is_nan() && exact.is_nan()) || found == exact as f32;
         return if same { 0.0 } else { f64::INFINITY };
     }

@@ -13,7 +13,6 @@ mod single;
 use gradkern::functions::Function;
 use gradkern::isa::{self, Isa};
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// The worst error of a function on an instruction set so far, and its argument.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +44,7 @@ impl Worst {
 }
 
 /// Prints what was found, and whether it keeps the promise.
-fn report(what: &str, function: Function, points: u64, all: &[Worst], start: Instant) -> bool {
+fn report(what: &str, function: Function, points: u64, all: &[Worst]) -> bool {
     let mut kept = true;
     for worst in all {
         let promised = function.promised_ulps(worst.isa);
@@ -58,7 +57,6 @@ fn report(what: &str, function: Function, points: u64, all: &[Worst], start: Ins
             worst.x,
         );
     }
-    println!("  {:.1} s", start.elapsed().as_secs_f64());
     kept
 }
 

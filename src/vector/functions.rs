@@ -40,7 +40,8 @@ impl Function {
         match self {
             Function::Exp { .. } if fused => 0.91,
             Function::Exp { .. } => 1.22,
-            Function::Ln | Function::Ln1p => 0.85,
+            Function::Ln | Function::Ln1p if fused => 0.85,
+            Function::Ln | Function::Ln1p => 0.87,
         }
     }
 
@@ -71,22 +72,27 @@ impl<T: Float> Kernel<T> for Apply<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
-        match self.function {
-            Function::Exp { max } => {
-                let divisor = Divisor::new(s, s.splat(T::from_f64(max)));
-                self.each(s, |x| divisor.exp(s, x));
-            }
-            Function::Ln => self.each(s, |x| ln(s, x)),
-            Function::Ln1p => self.each(s, |x| ln_1p(s, x)),
+        let Apply { function, x, y } = self;
+        let max = if let Function::Exp { max } = function { max } else { 0.0 };
+        let divisor = Divisor::new(s, s.splat(T::from_f64(max)));
+        let (mut x, mut y) = (x.chunks_exact(S::LANES), y.chunks_exact_mut(S::LANES));
+        for (x, y) in (&mut x).zip(&mut y) {
+            s.store(function.of(s, divisor, s.load(x)), y);
         }
+        let last = function.of(s, divisor, s.load_first(x.remainder()));
+        s.store_first(last, y.into_remainder());
     }
 }
 
-impl<T: Float> Apply<'_, T> {
+impl Function {
+    /// f(x), with the divisor that an exponential has.
+    // Not a closure: those are not always compiled for the instruction set.
     #[inline(always)]
-    fn each<S: Simd<T>>(self, s: S, f: impl Fn(S::V) -> S::V) {
-        for (x, y) in self.x.chunks(S::LANES).zip(self.y.chunks_mut(S::LANES)) {
-            s.store_first(f(s.load_first(x)), y);
+    fn of<T: Float, S: Simd<T>>(self, s: S, divisor: Divisor<S::V>, x: S::V) -> S::V {
+        match self {
+            Function::Exp { .. } => divisor.exp(s, x),
+            Function::Ln => ln(s, x),
+            Function::Ln1p => ln_1p(s, x),
         }
     }
 }

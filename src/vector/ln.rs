@@ -5,8 +5,8 @@
 //! exact: the scheme of FreeBSD's msun (`e_log.c`). R is a polynomial of least error after it is
 //! weighted with what it contributes to ln m, by Remez's exchange.
 //!
-//! The error is at most 0.85 units in the last place: measured on every `f32`, and on 150 000 `f64`
-//! for each function (0.81).
+//! The error is at most 0.85 units in the last place with fused multiply-adds, and 0.87 without:
+//! measured on every `f32`, and on 10⁸ `f64` for ln x (0.841 and 0.860).
 
 use super::polynomial;
 use crate::arch::Simd;

@@ -11,6 +11,7 @@ pub(crate) mod ln;
 pub(crate) mod narrow;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
+mod sums;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@
 //! several blocks go through each step together.
 
 use super::exp::Divisor;
-use super::softmax::{Shares, quotient};
+use super::softmax::Shares;
+use super::sums::{CarefulLanes, Extended};
 use crate::arch::Simd;
 use crate::float::Float;
 use crate::view::{MatMut, MatRef};
@@ -141,21 +142,17 @@ impl<T: Float> Block<'_, T> {
         max
     }
 
-    /// Replaces each x by its exponential; returns each row's sum, to which the largest are added
-    /// last: sums of the others have no part in their rounding.
+    /// Replaces each x by its exponential; returns each row's sum.
     #[inline(always)]
-    pub(crate) fn all_exponentials<S: Simd<T>>(&mut self, s: S, max: S::V) -> S::V {
+    pub(crate) fn all_exponentials<S: Simd<T>>(&mut self, s: S, max: S::V) -> Extended<S::V> {
         let divisor = Divisor::new(s, max);
-        let (zero, one) = (s.splat(T::ZERO), s.splat(T::ONE));
-        let (mut below, mut equal) = (zero, zero);
+        let mut sum = CarefulLanes::new(s, divisor.exp(s, max), MAX_CLASSES);
         for vector in self.vectors(s) {
-            let x = s.load(vector);
-            let e = divisor.exp(s, x);
-            below = s.add(below, s.where_equal(x, max, zero, e));
-            equal = s.add(equal, s.where_equal(x, max, one, zero));
+            let e = divisor.exp(s, s.load(vector));
+            sum.add(s, e);
             s.store(e, vector);
         }
-        s.mul_add(equal, divisor.exp(s, max), below)
+        sum.finish(s)
     }
 
     /// Replaces each x by its exponential, given what [`set_apart`](Self::set_apart) returned.
@@ -191,10 +188,10 @@ impl<T: Float> Block<'_, T> {
 
     /// Divides each row by its divisor.
     #[inline(always)]
-    pub(crate) fn divide<S: Simd<T>>(&mut self, s: S, divisors: S::V) {
-        let inverses = s.div(s.splat(T::ONE), divisors);
+    pub(crate) fn divide<S: Simd<T>>(&mut self, s: S, divisors: Extended<S::V>) {
+        let inverses = divisors.inverse(s);
         for x in self.vectors(s) {
-            s.store(quotient(s, s.load(x), divisors, inverses), x);
+            s.store(inverses.times(s, s.load(x)), x);
         }
     }
 

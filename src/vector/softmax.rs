@@ -8,15 +8,12 @@
 //! gradient at the label is −others / (others + own), so that both keep their relative accuracy
 //! where the label is nearly certain.
 
+use super::sums::{BLOCKS, Careful, Extended, Plain, Total, VECTORS};
 use super::{exp::Divisor, ln::ln_1p, reduce};
 use crate::arch::{MAX_LANES, Simd};
 use crate::float::Float;
 use std::marker::PhantomData;
 
-/// Vectors that are worked on together.
-const VECTORS: usize = 4;
-/// Blocks of so many vectors that are summed on their own before they are added to the total.
-const BLOCKS: usize = 16;
 /// The bytes that are fetched from memory together.
 const LINE: usize = 64;
 
@@ -97,25 +94,27 @@ impl<'a, T: Float> Row<'a, T> {
         let (patch, x, max) = start(s, self.source(), label);
         let divisor = Divisor::new(s, max);
         let own = divisor.exp_above_floor(s, s.splat(x), max);
+        let mut total = Plain::new(s);
         // SAFETY: as both constructors were given slices of `len` elements.
-        let (others, _) = unsafe {
-            let apart = Apart::Label(&patch);
-            sum(s, self.from, Some(self.to), self.len, divisor, apart, self.next)
-        };
-        Shares { others, own: first(s, own.0), raised: first(s, own.1) }
+        unsafe {
+            let row = (self.from, Some(self.to), self.len);
+            sum(s, row, divisor, Some(&patch), self.next, &mut total);
+        }
+        Shares { others: total.finish(s), own: first(s, own.0), raised: first(s, own.1) }
     }
 
-    /// Writes the exponentials, and returns their sum, to which the largest are added last: sums of
-    /// the others have no part in their rounding.
+    /// Writes the exponentials, and returns their sum.
     #[inline(always)]
-    pub(crate) fn all_exponentials<S: Simd<T>>(&mut self, s: S) -> T {
+    pub(crate) fn all_exponentials<S: Simd<T>>(&mut self, s: S) -> Extended<S::V> {
         let max = s.splat(reduce::max(s, self.source()));
         let divisor = Divisor::new(s, max);
-        let apart = Apart::Largest(max);
+        let mut total = Careful::new(s, divisor.exp(s, max));
         // SAFETY: as both constructors were given slices of `len` elements.
-        let (others, equal) =
-            unsafe { sum(s, self.from, Some(self.to), self.len, divisor, apart, self.next) };
-        others + equal * first(s, divisor.exp(s, max))
+        unsafe {
+            let row = (self.from, Some(self.to), self.len);
+            sum(s, row, divisor, None, self.next, &mut total);
+        }
+        total.finish(s)
     }
 }
 
@@ -132,12 +131,13 @@ pub(crate) fn shares<T: Float, S: Simd<T>>(
     let divisor = Divisor::new(s, max);
     let own = divisor.exp_above_floor(s, s.splat(x), max);
     let next = row.as_ptr().wrapping_add(stride);
+    let mut total = Plain::new(s);
     // SAFETY: the pointer and the length are those of the slice, and nothing is written.
-    let (others, _) = unsafe {
-        let apart = Apart::Label(&patch);
-        sum(s, row.as_ptr(), None, row.len(), divisor, apart, (next, next))
-    };
-    Shares { others, own: first(s, own.0), raised: first(s, own.1) }
+    unsafe {
+        let row = (row.as_ptr(), None, row.len());
+        sum(s, row, divisor, Some(&patch), (next, next), &mut total);
+    }
+    Shares { others: total.finish(s), own: first(s, own.0), raised: first(s, own.1) }
 }
 
 /// The element at the label, a block that leaves it out, and the row's maximum.
@@ -146,15 +146,6 @@ fn start<T: Float, S: Simd<T>>(s: S, row: &[T], label: usize) -> (Patch<T>, T, S
     // Written well before it is read in whole vectors, which would have to wait for it.
     let patch = Patch::without(s, row, label);
     (patch, row[label], s.splat(reduce::max(s, row)))
-}
-
-/// What is left out of a sum of exponentials.
-#[derive(Clone, Copy)]
-enum Apart<'a, T, V> {
-    /// The elements that equal the maximum, which are counted.
-    Largest(V),
-    /// One element.
-    Label(&'a Patch<T>),
 }
 
 /// The block of a row that holds an element which is left out, without it.
@@ -199,40 +190,37 @@ fn first<T: Float, S: Simd<T>>(s: S, v: S::V) -> T {
     lane[0]
 }
 
-/// The sum of the exponentials of a row, less what is left out, and the number of elements that equal
-/// the maximum where those are. The exponentials, 0 in the place of a label, are written to `to` if
-/// that is given. Meanwhile what lies at `next` is fetched.
+/// Adds up the exponentials of a row, without the element that `patch` leaves out. They are written
+/// to `to`, 0 in the place of that element, if that is given. Meanwhile what lies at `next` is fetched.
 ///
 /// # Safety
 /// `from` is valid for reads of `len` elements, `to` for writes.
 #[inline(always)]
 unsafe fn sum<T: Float, S: Simd<T>>(
     s: S,
-    from: *const T,
-    to: Option<*mut T>,
-    len: usize,
+    (from, to, len): (*const T, Option<*mut T>, usize),
     divisor: Divisor<S::V>,
-    apart: Apart<'_, T, S::V>,
+    patch: Option<&Patch<T>>,
     next: (*const T, *const T),
-) -> (T, T) {
-    let zero = s.splat(T::ZERO);
+    total: &mut impl Total<T, S>,
+) {
     let block = VECTORS * S::LANES;
     let whole = len / block;
-    let (mut total, mut equal) = ([zero; VECTORS], zero);
     for first in (0..whole).step_by(BLOCKS) {
-        let mut sums = [zero; VECTORS];
+        if first > 0 {
+            total.fold(s);
+        }
         for i in first..whole.min(first + BLOCKS) {
             let start = i * block;
-            for (j, sum) in sums.iter_mut().enumerate() {
+            for j in 0..VECTORS {
                 // SAFETY: whole blocks lie within the row, and the patch has room for one.
                 unsafe {
-                    let at = match apart {
-                        Apart::Label(patch) if patch.index == i => patch.block.as_ptr(),
+                    let at = match patch {
+                        Some(patch) if patch.index == i => patch.block.as_ptr(),
                         _ => from.add(start),
                     };
-                    let x = s.load_ptr(at.add(j * S::LANES));
-                    let e = divisor.exp(s, x);
-                    add(s, apart, x, e, sum, &mut equal);
+                    let e = divisor.exp(s, s.load_ptr(at.add(j * S::LANES)));
+                    total.add(s, j, e);
                     if let Some(to) = to {
                         s.store_ptr(e, to.add(start + j * S::LANES));
                     }
@@ -245,70 +233,38 @@ unsafe fn sum<T: Float, S: Simd<T>>(
                 }
             }
         }
-        for (total, sum) in total.iter_mut().zip(sums) {
-            *total = s.add(*total, sum);
-        }
     }
     let start = whole * block;
-    for (total, at) in total.iter_mut().zip((start..len).step_by(S::LANES)) {
+    for (j, at) in (start..len).step_by(S::LANES).enumerate() {
         let count = S::LANES.min(len - at);
         // SAFETY: `count` elements of the row are left.
         unsafe {
             let mut x = s.load_first_or_ptr(from.add(at), count, s.splat(T::NEG_INFINITY));
-            if let Apart::Label(patch) = apart
+            if let Some(patch) = patch
                 && patch.index == whole
             {
                 x = patch.leave_out(s, at - start, x);
             }
             let e = divisor.exp(s, x);
-            add(s, apart, x, e, total, &mut equal);
+            total.add(s, j, e);
             if let Some(to) = to {
                 s.store_first_ptr(e, to.add(at), count);
             }
         }
     }
-    let total = s.add(s.add(total[0], total[1]), s.add(total[2], total[3]));
-    (s.reduce_add(total), s.reduce_add(equal))
+    total.fold(s);
 }
 
-/// Adds the exponentials e of some x to a sum, or counts them.
+/// values = values / divisor.
 #[inline(always)]
-fn add<T: Float, S: Simd<T>>(
-    s: S,
-    apart: Apart<'_, T, S::V>,
-    x: S::V,
-    e: S::V,
-    sum: &mut S::V,
-    equal: &mut S::V,
-) {
-    match apart {
-        Apart::Label(_) => *sum = s.add(*sum, e),
-        Apart::Largest(max) => {
-            let zero = s.splat(T::ZERO);
-            *sum = s.add(*sum, s.where_equal(x, max, zero, e));
-            *equal = s.add(*equal, s.where_equal(x, max, s.splat(T::ONE), zero));
-        }
-    }
-}
-
-/// values = values / divisor, each within a unit in the last place.
-#[inline(always)]
-pub(crate) fn divide<T: Float, S: Simd<T>>(s: S, values: &mut [T], divisor: T) {
-    let inverse = s.splat(T::ONE / divisor);
-    let divisor = s.splat(divisor);
+pub(crate) fn divide<T: Float, S: Simd<T>>(s: S, values: &mut [T], divisor: Extended<S::V>) {
+    let inverse = divisor.inverse(s);
     let mut vectors = values.chunks_exact_mut(S::LANES);
     for v in &mut vectors {
-        s.store(quotient(s, s.load(v), divisor, inverse), v);
+        s.store(inverse.times(s, s.load(v)), v);
     }
     let tail = vectors.into_remainder();
-    s.store_first(quotient(s, s.load_first(tail), divisor, inverse), tail);
-}
-
-/// x / divisor, of which `inverse` is the inverse.
-#[inline(always)]
-pub(crate) fn quotient<T: Float, S: Simd<T>>(s: S, x: S::V, divisor: S::V, inverse: S::V) -> S::V {
-    let quotient = s.mul(x, inverse);
-    s.mul_add(s.neg_mul_add(quotient, divisor, x), inverse, quotient)
+    s.store_first(inverse.times(s, s.load_first(tail)), tail);
 }
 
 /// Replaces a row of gradients gᵢ with respect to probabilities pᵢ by pᵢ(gᵢ − Σⱼ gⱼpⱼ).

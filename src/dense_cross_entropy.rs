@@ -6,6 +6,7 @@
 //! batch. (The idea is that of Hsu et al., *Liger Kernel: Efficient Triton Kernels for LLM
 //! Training*, 2024, arXiv 2410.10989, §3.2.)
 
+use crate::aligned::Aligned;
 use crate::dense::{self, Gradients};
 use crate::error::{Result, check_length, check_shape};
 use crate::float::Float;
@@ -25,21 +26,21 @@ const TILE: usize = 16;
 ///
 /// It grows at first use to at most 48 MiB (or to 16 samples' logits, where these are more).
 #[derive(Clone, Debug, Default)]
-pub struct Workspace<T> {
-    logits: Vec<T>,
+pub struct Workspace<T: Float> {
+    logits: Aligned<T>,
 }
 
 impl<T: Float> Workspace<T> {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        Workspace { logits: Vec::new() }
+        Workspace { logits: Aligned::new() }
     }
 
     /// The bytes it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.logits.capacity() * size_of::<T>()
+        size_of_val(&*self.logits)
     }
 
     /// The samples of a chunk; there is room for their logits then.
@@ -47,9 +48,7 @@ impl<T: Float> Workspace<T> {
         let row_bytes = classes.saturating_mul(size_of::<T>()).max(1);
         let rows = (CHUNK_BYTES / row_bytes / TILE).max(1) * TILE;
         let rows = rows.min(batch);
-        if self.logits.len() < rows * classes {
-            self.logits.resize(rows * classes, T::ZERO);
-        }
+        self.logits.try_grow(rows * classes).expect("there is memory for a chunk");
         rows
     }
 }

@@ -25,12 +25,14 @@ fn panel_shape(m: usize, n: usize) -> (usize, usize) {
 }
 
 /// Computes a product whose C is not empty.
-pub(super) fn run<T: Float>(product: Product<'_, T>, par: Par) {
+pub(super) fn run<T: Float>(mut product: Product<'_, T>, par: Par) {
     let (m, n, k) = (product.a.rows(), product.b.cols(), product.a.cols());
     let (panel_rows, panel_cols) = panel_shape(m, n);
     let across = n.div_ceil(panel_cols);
     let count = m.div_ceil(panel_rows) * across;
-    let panels = Panels::new(product);
+    // The pointer holds as long as the product is not moved.
+    let c = product.c.as_mut_ptr();
+    let panels = Panels { product: &product, c };
     par.for_each_index(count, multiply_adds(m, k, n), &|i| {
         let (row, col) = (i / across * panel_rows, i % across * panel_cols);
         // SAFETY: every index yields another panel, so no two tasks write the same element.
@@ -41,27 +43,22 @@ pub(super) fn run<T: Float>(product: Product<'_, T>, par: Par) {
 }
 
 /// The product with C as a pointer, so that tasks can write its panels at the same time.
-struct Panels<'a, T> {
-    product: Product<'a, T>,
+struct Panels<'p, 'a, T> {
+    product: &'p Product<'a, T>,
     c: *mut T,
 }
 
-// SAFETY: `c` points to the elements of `product.c`, borrowed mutably for 'a; they are written
+// SAFETY: `c` points to the elements of `product.c`, borrowed mutably for 'a, longer than 'p; they are written
 // through `multiply` alone, whose callers keep panels apart. All else is only read.
-unsafe impl<T: Sync> Sync for Panels<'_, T> {}
+unsafe impl<T: Sync> Sync for Panels<'_, '_, T> {}
 
-impl<'a, T: Float> Panels<'a, T> {
-    fn new(mut product: Product<'a, T>) -> Self {
-        let c = product.c.as_mut_ptr();
-        Panels { product, c }
-    }
-
+impl<T: Float> Panels<'_, '_, T> {
     /// Computes the panel of `rows` × `cols` elements at (`row`, `col`), epilogue included.
     ///
     /// # Safety
     /// The panel lies in C, has elements, and nothing else accesses it meanwhile.
     unsafe fn multiply(&self, row: usize, col: usize, rows: usize, cols: usize) {
-        let Product { alpha, a, b, beta, c, epilogue } = &self.product;
+        let Product { alpha, a, b, beta, c, epilogue } = self.product;
         let (rsc, csc) = (c.row_stride(), c.col_stride());
         let k = if *alpha == T::ZERO { 0 } else { a.cols() };
         // SAFETY: a view's elements lie in its slice, so the first elements of row `row` of A,

@@ -322,7 +322,7 @@ def first_failure(binary, env, limit):
     for line in run.stdout:
         if line.rstrip().endswith("FAILED"):
             failed = line.split()[1]
-            run.kill()
+            os.kill(run.pid, signal.SIGKILL)
             break
     _, status, used = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)

@@ -23,6 +23,6 @@ exec cargo mutants \
     --output target --timeout 600 --minimum-test-timeout 300 \
     --cargo-arg=--config=profile.test.package.gradkern.opt-level=1 \
     "$@" \
-    -- --lib --test edge_values --test golden --test gradients --test prop_dense \
+    -- --lib --test bad_input --test edge_values --test golden --test gradients --test prop_dense \
     --test prop_dense_cross_entropy --test prop_gemm --test prop_loss --test prop_metrics \
-    --test prop_optimizer --test prop_relu --test prop_softmax
+    --test prop_optimizer --test prop_relu --test prop_softmax --test threads

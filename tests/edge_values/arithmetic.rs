@@ -144,3 +144,28 @@ fn a_probability_of_0_at_the_target() {
     vanished_probability::<f32>();
     vanished_probability::<f64>();
 }
+
+/// Below 0, where rounding may have left a probability, a clip lifts it to ε; without one its
+/// logarithm, and so the loss, is NaN.
+fn negative_probability<T: Float>() {
+    let p: Vec<T> = to_type(&[-1e-3, 0.5, 0.501]);
+    let one_hot: Vec<T> = to_type(&[1.0, 0.0, 0.0]);
+    for targets in [Targets::from(&[0_u8]), view(&one_hot, 3).into()] {
+        for (clip, expected) in [(None, NAN), (Some(T::from_f64(1e-7)), 1e7_f64.ln())] {
+            let options = LossOptions { clip, ..LossOptions::default() };
+            let mut losses = [T::ZERO];
+            for par in every_par() {
+                cross_entropy::forward(view(&p, 3), targets, &options, &mut losses, par).unwrap();
+                // ε and its logarithm are each rounded once.
+                let error = T::EPSILON.to_f64() * (1.0 + 1e7_f64.ln());
+                assert_close("loss", &losses, &[expected], &[error]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probability_below_0_at_the_target() {
+    negative_probability::<f32>();
+    negative_probability::<f64>();
+}

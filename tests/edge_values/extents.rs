@@ -1,12 +1,12 @@
-//! Extents of 0: no samples, nothing to sum, nothing to write.
+//! Extents of 0: no samples, nothing to sum, nothing to write. And one that is huge.
 
 use super::common::{assert_number, assert_same_bits, every_par, to_f64, to_type};
 use super::{NAN, view, view_mut};
 use gradkern::dense::{self, Grad, Gradients};
 use gradkern::gemm::{gemm, gemm_batched};
 use gradkern::{
-    Float, Init, LossOptions, MatMut, MatRef, Mlp, Reduction, Targets, Upstream, cross_entropy,
-    metrics, relu, softmax, softmax_cross_entropy,
+    Float, Init, LossOptions, MatMut, MatRef, Mlp, Par, Reduction, Targets, Upstream,
+    cross_entropy, metrics, relu, softmax, softmax_cross_entropy,
 };
 
 /// Batch 0: nothing to do, no error; the mean over no samples is NaN, and other sums are 0.
@@ -156,4 +156,18 @@ fn extents_of_0() {
     nothing_to_sum::<f64>();
     nothing_to_write::<f32>();
     nothing_to_write::<f64>();
+}
+
+/// More classes than are taken for granted, where there is memory for their rows: nobody is refused.
+/// The view's columns are one number.
+#[test]
+fn as_many_classes_as_there_is_memory_for() {
+    let classes = (1 << 24) + 1;
+    let p = MatRef::with_strides(&[0.5_f32], 1, classes, 0, 0).unwrap();
+    let (labels, mut losses) = ([classes as i64 - 1], [0.0]);
+    let options = LossOptions::default();
+    let targets = Targets::from(&labels);
+    let mean = cross_entropy::forward(p, targets, &options, &mut losses, Par::Seq).unwrap();
+    // One logarithm, which is within an ulp.
+    assert_number("loss", mean, 2_f64.ln(), f64::from(f32::EPSILON));
 }

@@ -28,27 +28,33 @@ targets=("$@")
 [ $# -gt 0 ] || targets=(gemm dense softmax_cross_entropy mlp_step views)
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-# What cargo-fuzz passes, less the calls at each comparison: they cost more than the kernels, and
-# find nothing here, where no branch waits for a certain number. A target given by name keeps the
-# flags from build scripts.
+# As cargo-fuzz does, but for what makes an execution slow and finds nothing here: no calls at each
+# comparison, for no branch waits for a certain number; and in the kernels a counter for each
+# function, not for each edge of each unrolled tile, of which there are a quarter of a million. A
+# target given by name keeps the flags from build scripts.
+coverage() { echo "profile.release.$1rustflags=['-Cllvm-args=-sanitizer-coverage-level=$2']"; }
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cpasses=sancov-module \
-    -Cllvm-args=-sanitizer-coverage-level=3 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table --cfg fuzzing" \
-    cargo build --release --manifest-path fuzz/Cargo.toml \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    --cfg fuzzing" cargo build --release --manifest-path fuzz/Cargo.toml -Zprofile-rustflags \
+    --config "$(coverage '' 3)" --config "$(coverage 'package."*".' 1)" \
     --target-dir target/fuzz --target "$host" --bins
 
-# Memory that was freed is kept from use for 1 MiB, not 256, which would be in no cache; and no
-# stack is recorded at each allocation: to see them in a report, run the program on the artifact.
-export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=256:malloc_context_size=0
+# Memory that was freed is kept from use for 1 MiB, not 256, which would be in no cache; no stack is
+# recorded at each allocation (to see them in a report, run the program on the artifact); and
+# functions' variables are not moved to the heap.
+export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=256
+ASAN_OPTIONS+=:malloc_context_size=0:detect_stack_use_after_return=0
 
+# Choosing inputs by entropy takes libFuzzer as long as an execution takes.
+options=(-entropic=0 -detect_leaks=0 -reload=0 -timeout=10 -print_final_stats=1)
 for target in "${targets[@]}"; do
     program=target/fuzz/$host/release/$target
     found=target/fuzz/corpus/$target
     mkdir -p "$found" "fuzz/corpus/$target" "fuzz/artifacts/$target"
     for set in $(instruction_sets); do
         echo "==> $target on $set with $limit"
-        GRADKERN_ISA=$set "$program" "$found" "fuzz/corpus/$target" "$limit" -timeout=10 \
-            -artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 -detect_leaks=0 2>&1 |
+        GRADKERN_ISA=$set "$program" "$found" "fuzz/corpus/$target" "$limit" "${options[@]}" \
+            -artifact_prefix="fuzz/artifacts/$target/" 2>&1 |
             grep -vE '^#[0-9]+\s+(NEW|REDUCE|RELOAD|pulse)' ||
             fail "$target on $set"
     done

@@ -42,11 +42,13 @@ impl Matrix {
     }
 
     /// The element at (`row`, `col`).
+    #[inline]
     pub fn at(&self, row: usize, col: usize) -> f64 {
         self.data[row * self.cols + col]
     }
 
     /// A row.
+    #[inline]
     pub fn row(&self, row: usize) -> &[f64] {
         &self.data[row * self.cols..][..self.cols]
     }

@@ -3,8 +3,8 @@
 //! What an execution costs goes with its elements, and most ways through a kernel show with few. So
 //! the extents are mostly small; some lie beside the edge of a tile or of a few vectors, and a few
 //! go up to those at which k and the rows are cut into blocks. A budget on their product, of which
-//! all is given in one of eight cases and a sixteenth in five, cuts the last of them; which one
-//! comes last is drawn as well, so that each of them may be long where the others are short.
+//! all is given in one of 32 cases, a quarter in five and a sixteenth in the others, cuts the last of
+//! them; which one comes last is drawn as well, so that each may be long where the others are short.
 
 use crate::{Result, Unstructured};
 
@@ -17,9 +17,9 @@ const EDGES: [u16; 14] = [4, 6, 8, 12, 14, 16, 24, 28, 32, 42, 64, 96, 128, 256]
 /// Extents whose product, zeros aside, is at most `most`.
 pub fn extents<const N: usize>(most: usize, bytes: &mut Unstructured<'_>) -> Result<[usize; N]> {
     let [kind, first]: [u8; 2] = bytes.arbitrary()?;
-    let mut budget = match kind % 8 {
-        0..=4 => most / 16,
-        5 | 6 => most / 4,
+    let mut budget = match kind % 32 {
+        0..=25 => most / 16,
+        26..=30 => most / 4,
         _ => most,
     };
     let mut all = [0; N];

@@ -5,8 +5,8 @@
 # coverage, and runs each for some seconds (-s, 10 by default) or executions (-n) on every
 # instruction set of this processor, or the one that GRADKERN_ISA names, from the corpus in
 # fuzz/corpus. What is found on the way is kept in target/fuzz/corpus; -m then merges it into
-# fuzz/corpus, as few inputs as have the coverage of all on these sets. An input that fails is
-# written to fuzz/artifacts, and ends the script.
+# fuzz/corpus, as few inputs as take every edge that all of them take on these sets. An input that
+# fails is written to fuzz/artifacts, and ends the script.
 #
 # Needs a C++ compiler, for libFuzzer. `cargo fuzz run -O TARGET` (cargo-fuzz from crates.io, with
 # RUSTC_BOOTSTRAP=1) does the same and is not needed. Building takes five minutes of one processor.
@@ -61,8 +61,8 @@ for target in "${targets[@]}"; do
     if [ -n "$merge" ]; then
         rm -rf "target/fuzz/merged" && mkdir "target/fuzz/merged"
         for set in $(instruction_sets); do
-            GRADKERN_ISA=$set "$program" -merge=1 -detect_leaks=0 target/fuzz/merged \
-                "fuzz/corpus/$target" "$found" 2>/dev/null
+            GRADKERN_ISA=$set "$program" -set_cover_merge=1 -use_counters=0 -detect_leaks=0 \
+                target/fuzz/merged "fuzz/corpus/$target" "$found" 2>/dev/null
         done
         rm -r "fuzz/corpus/$target" && mv target/fuzz/merged "fuzz/corpus/$target"
     fi

@@ -153,11 +153,11 @@ impl<T: Bits> Loss<T> {
     }
 }
 
-/// Any bits, but for numbers so small that a class's share of them may be 0 in `T` and not in the
-/// reference.
+/// Any bits, but for numbers so small that what the kernels make of a class's share of them may be
+/// subnormal, and the reference's not.
 fn any_smoothing<T: Bits>(bytes: &mut Unstructured<'_>) -> Result<T> {
     let smoothing = T::any(bytes)?;
-    let vanishes = smoothing > T::ZERO && smoothing < T::MIN_POSITIVE / T::EPSILON;
+    let vanishes = smoothing > T::ZERO && smoothing < T::MIN_POSITIVE.sqrt();
     Ok(if vanishes { T::ZERO } else { smoothing })
 }
 

@@ -28,8 +28,11 @@ pub struct Matrix {
 impl Matrix {
     /// The matrix with `element(row, col)` at each place.
     pub fn from_fn(rows: usize, cols: usize, element: impl Fn(usize, usize) -> f64) -> Self {
-        let places = (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col)));
-        Matrix { rows, cols, data: places.map(|(row, col)| element(row, col)).collect() }
+        let mut data = Vec::with_capacity(rows * cols);
+        for row in 0..rows {
+            data.extend((0..cols).map(|col| element(row, col)));
+        }
+        Matrix { rows, cols, data }
     }
 
     /// What a view shows.
@@ -39,11 +42,13 @@ impl Matrix {
     }
 
     /// The element at (`row`, `col`).
+    #[inline]
     pub fn at(&self, row: usize, col: usize) -> f64 {
         self.data[row * self.cols + col]
     }
 
     /// A row.
+    #[inline]
     pub fn row(&self, row: usize) -> &[f64] {
         &self.data[row * self.cols..][..self.cols]
     }
@@ -88,11 +93,12 @@ pub fn ulps(found: f32, exact: f64) -> f64 {
 
 /// α·A·B + β·C. With β = 0, `c` is not read; with α = 0, neither `a` nor `b`.
 pub fn gemm(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix) -> Matrix {
+    let b = b.t();
     Matrix::from_fn(c.rows, c.cols, |row, col| {
         let mut product = 0.0;
         if alpha != 0.0 {
-            for i in 0..a.cols {
-                product += a.at(row, i) * b.at(i, col);
+            for (a, b) in a.row(row).iter().zip(b.row(col)) {
+                product += a * b;
             }
             product *= alpha;
         }

@@ -6,7 +6,7 @@ use gradkern::Par;
 use gradkern::dense::{self, Grad, Gradients};
 use gradkern::reference::Matrix;
 use gradkern_fuzz::expect::{self, Expected, assert_expected};
-use gradkern_fuzz::{Bits, Numbers, Result, Strided, Unstructured, fuzz_floats};
+use gradkern_fuzz::{Bits, Numbers, Result, Strided, Unstructured, extents, fuzz_floats};
 
 /// The most multiplications of a product.
 const MOST: usize = 2048;
@@ -23,9 +23,7 @@ struct Layer<T> {
 
 impl<T: Bits> Layer<T> {
     fn decode(bytes: &mut Unstructured<'_>) -> Result<Self> {
-        let (batch, neurons) = (bytes.int_in_range(0..=40)?, bytes.int_in_range(0..=70)?);
-        let most = MOST / (batch * neurons).max(1);
-        let n_inputs = bytes.int_in_range(0..=100)?.min(most);
+        let [batch, neurons, n_inputs] = extents(MOST, bytes)?;
         let mut numbers = Numbers::decode(bytes)?;
         Ok(Layer {
             inputs: Strided::input(batch, n_inputs, &mut numbers, bytes)?,

@@ -4,15 +4,13 @@
 
 use gradkern::Par;
 use gradkern::gemm::gemm;
-use gradkern_fuzz::{Bits, Numbers, Result, Strided, Unstructured, expect, fuzz_floats};
+use gradkern_fuzz::{Bits, Numbers, Result, Strided, Unstructured, expect, extents, fuzz_floats};
 
-/// The most multiplications, so that thousands of products are checked in a second.
+/// The most multiplications.
 const MOST: usize = 4096;
 
 fn check<T: Bits>(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let (m, n) = (bytes.int_in_range(0..=40)?, bytes.int_in_range(0..=140)?);
-    let (m, n) = if m * n > MOST { (m, MOST / m) } else { (m, n) };
-    let k = bytes.int_in_range(0..=1200)?.min(MOST / (m * n).max(1));
+    let [m, n, k] = extents(MOST, bytes)?;
     let numbers = &mut Numbers::decode(bytes)?;
     let (alpha, beta) = (factor::<T>(bytes)?, factor::<T>(bytes)?);
     let a = Strided::<T>::input(m, k, numbers, bytes)?;

@@ -8,14 +8,13 @@ use gradkern_fuzz::bounds::{self, Given, LossBounds};
 use gradkern_fuzz::expect::{assert_near, large};
 use gradkern_fuzz::loss::Loss;
 use gradkern_fuzz::matrix::assert_same;
-use gradkern_fuzz::{Bits, Numbers, Result, Strided, Unstructured, fuzz_floats};
+use gradkern_fuzz::{Bits, Numbers, Result, Strided, Unstructured, extents, fuzz_floats};
 
 /// The most logits.
 const MOST: usize = 400;
 
 fn check<T: Bits>(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let batch = bytes.int_in_range(0..=40)?;
-    let classes = bytes.int_in_range(0..=200)?.min(MOST / batch.max(1));
+    let [batch, classes] = extents(MOST, bytes)?;
     let pass = bytes.int_in_range(0..=4)?;
     let numbers = &mut Numbers::decode(bytes)?;
     let mut logits = Strided::<T>::output(batch, classes, numbers, bytes)?;

@@ -63,13 +63,15 @@ pub fn gemm<T: Float>(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix)
     let value = reference::gemm(alpha, a, b, beta, c);
     let (finite_a, finite_b, finite_c) = (finite_size(a), finite_size(b), finite_size(c));
     let (finite_alpha, finite_beta) = (finite(alpha), finite(beta));
+    // |A|·|B|, and |α|·|A|·|B| + |β|·|C|, of which the bound is a multiple.
     let product = reference::product(&finite_a, &finite_b);
-    let size = reference::gemm(finite_alpha, &finite_a, &finite_b, finite_beta, &finite_c);
-    let bound = bounds::gemm::<T>(finite_alpha, &finite_a, &finite_b, finite_beta, &finite_c);
+    let size =
+        product.zip(&finite_c, |product, c| scaled(finite_alpha, product) + scaled(finite_beta, c));
     let bad_rows: Vec<bool> = (0..a.rows).map(|row| !all_finite(a.row(row))).collect();
     let b = b.t();
     let bad_cols: Vec<bool> = (0..b.rows).map(|col| !all_finite(b.row(col))).collect();
     // What each of the k + 2 operations may lose to underflow.
+    let units = bounds::gemm_units::<T>(a.cols);
     let lost = (a.cols as f64 + 2.0) * (1.0 + finite_alpha) * bounds::tiny::<T>();
 
     let element = |row: usize, col: usize| {
@@ -77,18 +79,25 @@ pub fn gemm<T: Float>(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix)
         let bad_operand = (alpha != 0.0 && (bad_rows[row] || bad_cols[col]))
             || (beta != 0.0 && !c.at(row, col).is_finite());
         let product = if alpha == 0.0 { 0.0 } else { product.at(row, col) };
+        let size = size.at(row, col);
         let may_overflow = |size: f64| size.is_nan() || size >= large::<T>();
-        let overflows = may_overflow(product) || may_overflow(size.at(row, col));
+        let overflows = may_overflow(product) || may_overflow(size);
         match (bad_scalar, bad_operand, overflows) {
             (true, _, _) | (_, true, true) => Expected::NotFinite,
             (false, false, true) => Expected::Anything,
-            (false, _, false) => Expected::Near(value.at(row, col), bound.at(row, col) + lost),
+            (false, _, false) => Expected::Near(value.at(row, col), units * size + lost),
         }
     };
-    (0..c.rows)
-        .flat_map(|row| (0..c.cols).map(move |col| (row, col)))
-        .map(|(r, c)| element(r, c))
-        .collect()
+    let mut all = Vec::with_capacity(c.rows * c.cols);
+    for row in 0..c.rows {
+        all.extend((0..c.cols).map(|col| element(row, col)));
+    }
+    all
+}
+
+/// A factor of 0 leaves nothing, of an infinity either.
+fn scaled(factor: f64, x: f64) -> f64 {
+    if factor == 0.0 { 0.0 } else { factor * x }
 }
 
 fn finite(x: f64) -> f64 {

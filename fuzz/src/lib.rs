@@ -2,6 +2,7 @@
 //! kernel may make of them. The bounds are those of the tests.
 
 pub mod expect;
+pub mod extents;
 pub mod loss;
 pub mod matrix;
 pub mod numbers;
@@ -13,6 +14,7 @@ pub mod mlp_bounds;
 
 pub use arbitrary::{Error, Result, Unstructured};
 pub use expect::Expected;
+pub use extents::extents;
 pub use matrix::Strided;
 pub use numbers::{Bits, Numbers};
 

@@ -356,17 +356,19 @@ pub(crate) fn soft_gradient<T: Float, S: Simd<T>>(
     scale: T,
 ) {
     let total = log_row.shares.others + log_row.shares.own;
-    let factor = s.splat(reduce::sum(s, targets) / total * scale);
+    // Not one factor: a small Σt divided by the sum, which may be huge, would be subnormal.
+    let inverse = s.splat(T::ONE / total);
+    let factor = s.splat(reduce::sum(s, targets) * scale);
     let (divisor, scale) = (Divisor::new(s, s.splat(log_row.max)), s.splat(scale));
     let mut chunks = row.chunks_exact_mut(S::LANES);
     let mut target_chunks = targets.chunks_exact(S::LANES);
     for (chunk, target) in (&mut chunks).zip(&mut target_chunks) {
         let t = s.mul(s.load(target), scale);
         let e = divisor.exp(s, s.load(chunk));
-        s.store(s.sub(s.mul(e, factor), t), chunk);
+        s.store(s.sub(s.mul(s.mul(e, inverse), factor), t), chunk);
     }
     let tail = chunks.into_remainder();
     let t = s.mul(s.load_first(target_chunks.remainder()), scale);
     let e = divisor.exp(s, s.load_first(tail));
-    s.store_first(s.sub(s.mul(e, factor), t), tail);
+    s.store_first(s.sub(s.mul(s.mul(e, inverse), factor), t), tail);
 }

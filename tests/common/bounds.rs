@@ -26,7 +26,12 @@ fn magnitude(m: &Matrix) -> Matrix {
 /// Of α·A·B + β·C: k products, their sum, two scalings and one addition.
 pub fn gemm<T: Float>(alpha: f64, a: &Matrix, b: &Matrix, beta: f64, c: &Matrix) -> Matrix {
     let all = reference::gemm(alpha.abs(), &magnitude(a), &magnitude(b), beta.abs(), &magnitude(c));
-    all.map(|x| (a.cols as f64 + 3.0) * unit::<T>() * x)
+    all.map(|x| gemm_units::<T>(a.cols) * x)
+}
+
+/// Of a product of `k` steps, relative to |α|·|A|·|B| + |β|·|C|.
+pub fn gemm_units<T: Float>(k: usize) -> f64 {
+    (k as f64 + 3.0) * unit::<T>()
 }
 
 /// Of A·B.

@@ -28,10 +28,15 @@ fn size(m: &Matrix) -> Matrix {
 
 /// Of a·b, where they are off by `a_error` and `b_error` before.
 fn product<T: Float>(a: &Matrix, a_error: &Matrix, b: &Matrix, b_error: &Matrix) -> Matrix {
-    let (a_size, b_size) = (add(&size(a), a_error), add(&size(b), b_error));
-    let rounding = bounds::product::<T>(&a_size, &b_size);
-    let moved = add(&reference::product(a_error, &b_size), &reference::product(&size(a), b_error));
-    add(&rounding, &moved)
+    let units = bounds::gemm_units::<T>(a.cols);
+    Matrix::from_fn(a.rows, b.cols, |row, col| {
+        let term = |i: usize| {
+            let (a, a_error) = (a.at(row, i).abs(), a_error.at(row, i));
+            let (b, b_error) = (b.at(i, col).abs(), b_error.at(i, col));
+            units * (a + a_error) * (b + b_error) + a_error * (b + b_error) + a * b_error
+        };
+        (0..a.cols).map(term).sum()
+    })
 }
 
 /// `rounded_parameters`: the kernel has the parameters, and the reference what they were before

@@ -323,3 +323,32 @@ fn a_batch_of_ignored_rows() {
     let found = run(&[1.0_f32, 2.0, 3.0, 4.0], 2, (&[7_u8, 7]).into(), &sum, Par::Seq);
     assert_eq!(found.reduced, 0.0);
 }
+
+/// A label smoothing so small that a class's share of it, divided by a row's sum of exponentials on
+/// the way, would be subnormal: the gradient keeps its digits.
+#[test]
+fn a_tiny_label_smoothing() {
+    let classes = 12;
+    let logits: Vec<f32> = (0..classes).map(|class| (class as f32 * 0.37).sin() * 3.0).collect();
+    let mut weights = vec![1.0_f32; classes];
+    // The label's own term counts for nothing, so that what is left is the smoothing's.
+    weights[11] = 0.0;
+    let label_smoothing = 1.7e-31;
+    let options = LossOptions {
+        label_smoothing,
+        class_weights: Some(&weights),
+        reduction: Reduction::Sum,
+        ..LossOptions::default()
+    };
+    let found = run(&logits, classes, (&[11_u8]).into(), &options, Par::Seq);
+
+    let share = f64::from(label_smoothing) / classes as f64;
+    let sum: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
+    for (class, &gradient) in found.gradient.iter().enumerate() {
+        let p = f64::from(logits[class]).exp() / sum;
+        let want = share * (11.0 * p - f64::from(weights[class]));
+        // Σt and p to 8 roundings each, and a difference of them.
+        let bound = 16.0 * f64::from(f32::EPSILON) * share * (11.0 * p + 1.0);
+        assert_number("gradient", gradient, want, bound);
+    }
+}

@@ -329,26 +329,29 @@ fn a_batch_of_ignored_rows() {
 #[test]
 fn a_tiny_label_smoothing() {
     let classes = 12;
-    let logits: Vec<f32> = (0..classes).map(|class| (class as f32 * 0.37).sin() * 3.0).collect();
     let mut weights = vec![1.0_f32; classes];
     // The label's own term counts for nothing, so that what is left is the smoothing's.
     weights[11] = 0.0;
-    let label_smoothing = 1.7e-31;
+    let label_smoothing = 1.7e-33;
     let options = LossOptions {
         label_smoothing,
         class_weights: Some(&weights),
         reduction: Reduction::Sum,
         ..LossOptions::default()
     };
-    let found = run(&logits, classes, (&[11_u8]).into(), &options, Par::Seq);
-
     let share = f64::from(label_smoothing) / classes as f64;
-    let sum: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
-    for (class, &gradient) in found.gradient.iter().enumerate() {
-        let p = f64::from(logits[class]).exp() / sum;
-        let want = share * (11.0 * p - f64::from(weights[class]));
-        // Σt and p to 8 roundings each, and a difference of them.
-        let bound = 16.0 * f64::from(f32::EPSILON) * share * (11.0 * p + 1.0);
-        assert_number("gradient", gradient, want, bound);
+    for shift in [-200.0, -87.0, 0.0, 60.0, 88.0, 150.0, 250.0, 300.0, 1000.0] {
+        let logit = |class: usize| (class as f32 * 0.37).sin() * 3.0 + shift;
+        let logits: Vec<f32> = (0..classes).map(logit).collect();
+        let found = run(&logits, classes, (&[11_u8]).into(), &options, Par::Seq);
+        let exp = |x: f32| (f64::from(x) - f64::from(shift)).exp();
+        let sum: f64 = logits.iter().map(|&x| exp(x)).sum();
+        for (class, &gradient) in found.gradient.iter().enumerate() {
+            let p = exp(logits[class]) / sum;
+            let want = share * (11.0 * p - f64::from(weights[class]));
+            // Σt and p to 8 roundings each, and a difference of them.
+            let bound = 16.0 * f64::from(f32::EPSILON) * share * (11.0 * p + 1.0);
+            assert_number("gradient", gradient, want, bound);
+        }
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::aligned::Aligned;
 use crate::dense::{self, Gradients};
-use crate::error::{Result, check_length, check_shape};
+use crate::error::{Error, Result, check_length, check_shape};
 use crate::float::Float;
 use crate::loss::{LossOptions, Objective, Upstream};
 use crate::par::Par;
@@ -44,12 +44,14 @@ impl<T: Float> Workspace<T> {
     }
 
     /// The samples of a chunk; there is room for their logits then.
-    fn reserve(&mut self, batch: usize, classes: usize) -> usize {
+    fn reserve(&mut self, batch: usize, classes: usize) -> Result<usize> {
         let row_bytes = classes.saturating_mul(size_of::<T>()).max(1);
         let rows = (CHUNK_BYTES / row_bytes / TILE).max(1) * TILE;
         let rows = rows.min(batch);
-        self.logits.try_grow(rows * classes).expect("there is memory for a chunk");
-        rows
+        let too_large = Error::TooLarge { argument: "weights", extent: rows, found: classes };
+        let len = rows.checked_mul(classes).ok_or(too_large.clone())?;
+        self.logits.try_grow(len).map_err(|_| too_large)?;
+        Ok(rows)
     }
 }
 
@@ -99,10 +101,10 @@ impl<T: Float> Head<'_, T> {
     /// [`softmax_cross_entropy::forward`](crate::softmax_cross_entropy::forward).
     ///
     /// # Errors
-    /// As those two.
+    /// As those two; [`Error::TooLarge`] if there is no memory for a chunk of logits.
     pub fn forward(&self, losses: &mut [T], workspace: &mut Workspace<T>, par: Par) -> Result<T> {
         let objective = self.check(losses)?;
-        for chunk in self.chunks(workspace) {
+        for chunk in self.chunks(workspace)? {
             let (logits, losses) =
                 (self.logits(workspace, &chunk, par)?, &mut losses[chunk.clone()]);
             rows::losses(&objective, logits.as_ref(), losses, chunk.start, par)?;
@@ -119,7 +121,7 @@ impl<T: Float> Head<'_, T> {
     /// [`softmax_cross_entropy::forward_backward`]: crate::softmax_cross_entropy::forward_backward
     ///
     /// # Errors
-    /// As those two.
+    /// As those two; [`Error::TooLarge`] if there is no memory for a chunk of logits.
     pub fn forward_backward(
         &self,
         losses: &mut [T],
@@ -130,7 +132,7 @@ impl<T: Float> Head<'_, T> {
         let objective = self.check(losses)?;
         dense::check_gradients(self.inputs, self.weights, &gradients)?;
         let upstream = Upstream::Scalar(T::ONE);
-        for chunk in self.chunks(workspace) {
+        for chunk in self.chunks(workspace)? {
             let mut logits = self.logits(workspace, &chunk, par)?;
             let (output, losses) = (logits.reborrow(), Some(&mut losses[chunk.clone()]));
             rows::gradients(&objective, upstream, None, output, losses, chunk.start, par)?;
@@ -151,10 +153,14 @@ impl<T: Float> Head<'_, T> {
     }
 
     /// The chunks of samples; one without samples where there are none.
-    fn chunks(&self, workspace: &mut Workspace<T>) -> impl Iterator<Item = Range<usize>> + use<T> {
+    fn chunks(
+        &self,
+        workspace: &mut Workspace<T>,
+    ) -> Result<impl Iterator<Item = Range<usize>> + use<T>> {
         let batch = self.inputs.rows();
-        let rows = workspace.reserve(batch, self.weights.cols()).max(1);
-        (0..batch.max(1)).step_by(rows).map(move |start| start..(start + rows).min(batch))
+        let rows = workspace.reserve(batch, self.weights.cols())?.max(1);
+        let starts = (0..batch.max(1)).step_by(rows);
+        Ok(starts.map(move |start| start..(start + rows).min(batch)))
     }
 
     /// The logits of a chunk.

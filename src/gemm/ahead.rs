@@ -28,7 +28,6 @@ pub(super) struct Ahead<T> {
     share: usize,
 }
 
-#[derive(PartialEq)]
 enum How {
     /// It is not.
     Not,

@@ -61,10 +61,10 @@ impl<T: Float> Panels<'_, '_, T> {
         let Product { alpha, a, b, beta, c, epilogue } = self.product;
         let (rsc, csc) = (c.row_stride(), c.col_stride());
         let k = if *alpha == T::ZERO { 0 } else { a.cols() };
-        // SAFETY: a view's elements lie in its slice, so the first elements of row `row` of A,
-        // column `col` of B and the panel of C, and `rows`, `cols` and k steps from there, are in
-        // bounds (with k = 0, A and B are not read, so their pointers stay at the start).
-        // Strides of a view fit in isize. C's elements do not overlap, as in any MatMut.
+        // With k = 0, A and B are not read, so their pointers stay at the start. C's elements do not
+        // overlap, as in any MatMut, and strides of a view fit in isize.
+        // SAFETY: a view's elements lie in its slice, so the rows of A from `row` on, the columns of B
+        // from `col` on, k steps of both, and the panel of C are in bounds.
         unsafe {
             let offset = |rows: usize| if k == 0 { 0 } else { rows };
             let a_row = a.as_ptr().add(offset(row * a.row_stride()));

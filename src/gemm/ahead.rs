@@ -99,7 +99,7 @@ impl<T: Float> Ahead<T> {
                 if self.next.b.row_stride == 1 {
                     let at = self.next.b.at(steps.start, cols.start);
                     let rows = (at, cols.len(), self.next.b.col_stride);
-                    errand.fetch = fetch(rows, steps.len(), 8);
+                    errand.fetch = fetch(rows, steps.len(), 2);
                 }
                 errand.pack = (!steps.is_empty()).then_some((steps, cols));
             }

@@ -21,6 +21,11 @@ const fn most_rows<T: Float, S: Simd<T>>() -> usize {
     if S::LANES * size_of::<T>() == 64 { 6 } else { 3 }
 }
 
+/// How many tiles `rows` × `cols` dot products are cut into, down and across.
+pub(super) const fn tiles<T: Float, S: Simd<T>>(rows: usize, cols: usize) -> (usize, usize) {
+    (rows.div_ceil(most_rows::<T, S>()), cols.div_ceil(MOST_COLS))
+}
+
 /// Columns that are finished together.
 const BLOCK_COLS: usize = 32;
 

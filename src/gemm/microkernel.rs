@@ -14,8 +14,8 @@
 //! - No pointer need be aligned.
 
 use super::output::{Output, WriteTile};
-use super::params::{TILE_VECTORS, tile_rows, wide_vectors};
 use super::sums;
+use super::tile::{LOW_VECTORS, TALL_VECTORS, TileSize, wide_vectors};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -41,13 +41,16 @@ pub(super) enum Lies {
 }
 
 impl Shape {
-    /// Whether there is such a function. Tiles of 4 and 8 vectors are for products of few rows;
-    /// tiles that keep B or copy are whole.
+    /// Whether there is such a function. Tiles of 8 vectors are for products of few rows; tiles that
+    /// keep B or copy are whole tall ones.
     const fn exists<T: Float, S: Simd<T>>(self) -> bool {
+        let most = TileSize::Tall.rows::<T, S>();
         if self.keeps_b || self.copies {
-            self.vectors == TILE_VECTORS && self.rows == tile_rows::<T, S>()
-        } else if self.vectors <= TILE_VECTORS {
-            self.rows <= tile_rows::<T, S>()
+            self.vectors == TALL_VECTORS && self.rows == most
+        } else if self.vectors <= TALL_VECTORS {
+            self.rows <= most
+        } else if self.vectors <= LOW_VECTORS {
+            self.rows <= TileSize::Low.rows::<T, S>()
         } else {
             matches!(self.a, Lies::InSteps) && self.vectors <= wide_vectors::<T, S>(self.rows)
         }
@@ -143,6 +146,7 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         (Lies::InSteps, false, false, 1) => {
             call!(InSteps, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
+        (Lies::InSteps, false, false, 3) => call!(InSteps, false, false, 3, 1 2 3 4 5 6),
         (Lies::InSteps, false, false, 4) => call!(InSteps, false, false, 4, 1 2 3 4 5 6),
         (Lies::InSteps, false, false, 8) => call!(InSteps, false, false, 8, 1 2),
         (Lies::InRows, false, false, 2) => {
@@ -151,6 +155,8 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         (Lies::InRows, false, false, 1) => {
             call!(InRows, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
+        (Lies::InRows, false, false, 3) => call!(InRows, false, false, 3, 1 2 3 4 5 6),
+        (Lies::InRows, false, false, 4) => call!(InRows, false, false, 4, 1 2 3 4 5 6),
         (Lies::InSteps, false, true, 2) => call!(InSteps, false, true, 2, 6 14),
         (Lies::InRows, false, true, 2) => call!(InRows, false, true, 2, 6 14),
         _ => unreachable!("there is no tile of {shape:?}"),

@@ -32,6 +32,7 @@ mod stream;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub(crate) use epilogue::Epilogue;
 pub(crate) use product::{Gemm, Product};

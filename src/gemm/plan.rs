@@ -5,9 +5,8 @@
 //! prices depend on shapes, strides and the instruction set alone.
 
 use super::driver::Job;
-use super::params::{
-    IN_PLACE_TILES, TILE_VECTORS, in_place_panels, tile_cols, tile_rows, tiles, wide_vectors,
-};
+use super::params::{IN_PLACE_TILES, in_place_panels};
+use super::tile::{TALL_VECTORS, TileSize, wide_vectors};
 use super::{dot, stream};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -72,7 +71,7 @@ impl<T: Float> Kernel<T> for BestWay<'_, T> {
 impl<T: Float> Job<T> {
     /// The cheapest way.
     #[inline(always)]
-     fn best_way<S: Simd<T>>(&self) -> Way {
+    fn best_way<S: Simd<T>>(&self) -> Way {
         let few_rows = self.rows <= stream::MOST_ROWS && self.b.col_stride == 1;
         if few_rows && self.k.saturating_mul(self.cols) / S::LANES >= STREAM_VECTORS {
             return Way::Stream;
@@ -98,15 +97,17 @@ impl<T: Float> Job<T> {
     /// The price of computing it by tiles, which may have to be turned as they are written.
     fn tiles_price<S: Simd<T>>(&self, turned: bool) -> f64 {
         let across = self.cols.div_ceil(S::LANES);
-        let down = tiles::<T, S>(self.rows);
+        let tile = TileSize::new::<T, S>(self.cols, self.k);
+        let down = tile.count::<T, S>(self.rows);
         let b_in_place = self.b.col_stride == 1 && down <= IN_PLACE_TILES;
-        let few_panels = across <= in_place_panels(self.a) * TILE_VECTORS;
+        let few_panels = across <= in_place_panels(self.a) * TALL_VECTORS;
         let wide = wide_vectors::<T, S>(self.rows);
         let is_wide = b_in_place && !(few_panels && self.a.col_stride == 1 && wide == 8);
-        let panels = across.div_ceil(if is_wide { wide } else { TILE_VECTORS });
-        let tail = (self.cols % tile_cols::<T, S>()).div_ceil(S::LANES) as f64;
+        let panels =
+            across.div_ceil(if is_wide { wide.max(tile.vectors()) } else { tile.vectors() });
+        let tail = (self.cols % tile.cols::<T, S>()).div_ceil(S::LANES) as f64;
         let whole_k = self.k.next_multiple_of(S::LANES) as f64;
-        let vectors_high = tile_rows::<T, S>().min(self.rows).div_ceil(S::LANES) as f64;
+        let vectors_high = tile.rows::<T, S>().min(self.rows).div_ceil(S::LANES) as f64;
 
         let (rows, cols, k) = (self.rows as f64, self.cols as f64, self.k as f64);
         let (across, lanes) = (across as f64, S::LANES as f64);

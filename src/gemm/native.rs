@@ -9,7 +9,7 @@ use super::output::{Matrix, Output};
 use super::params::second_level;
 use super::plan::{BestWay, Way};
 use super::stream::StreamPart;
-use super::{Epilogue, Product, multiply_adds};
+use super::{Epilogue, Product};
 use crate::arch::Token;
 use crate::float::Float;
 use crate::par::Par;
@@ -27,9 +27,9 @@ pub(super) fn run_with_cache<T: Float>(
     par: Par,
     cache: usize,
 ) {
-    let work = multiply_adds(product.a.rows(), product.a.cols(), product.b.cols());
     let job = Job::new(product);
     let way = token.run(BestWay(&job));
+    let work = job.work(cache);
     let job = if way == Way::Rows { job.turned() } else { job };
     let (part_rows, part_cols) = job.parts(way, par.parts(work));
     let across = job.cols.div_ceil(part_cols);

@@ -7,7 +7,7 @@
 use super::driver::Job;
 use super::params::{IN_PLACE_TILES, in_place_panels};
 use super::tile::{TALL_VECTORS, TileSize, wide_vectors};
-use super::{dot, stream};
+use super::{dot, multiply_adds, stream};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -153,6 +153,14 @@ impl<T: Float> Job<T> {
         let vectors = (self.rows * self.cols.div_ceil(S::LANES)) as f64;
         let sums = (vectors * (at_once as f64 + STREAM_SUM)).max(STREAM_LATENCY);
         STREAM + self.k.div_ceil(at_once) as f64 * sums + vectors * WRITE
+    }
+
+    /// How much work it is, in multiply-adds: where an operand is too large for `cache` and the other
+    /// has few rows or columns, they wait for it as long as eight of them would.
+    pub(super) fn work(&self, cache: usize) -> usize {
+        let (few, many) = (self.rows.min(self.cols), self.rows.max(self.cols));
+        let waits = many.saturating_mul(self.k) > cache / size_of::<T>();
+        multiply_adds(if waits { few.max(8) } else { few }, self.k, many)
     }
 
     /// Rows and columns of the parts, to be computed in turn or at the same time, of which there are

@@ -132,6 +132,12 @@ impl<T: Float> Columns<T> {
         Panel { data: self.packed_at(col), stride: vectors * S::LANES, cols, vectors }
     }
 
+    /// From one panel to the next, as they are read.
+    #[inline(always)]
+    pub(super) fn panel_distance(&self) -> usize {
+        if self.state == State::InPlace { self.panel_cols } else { self.panel_cols * self.k }
+    }
+
     /// Where the block's column `col` lies in B, and how far apart B's rows are.
     #[inline(always)]
     pub(super) fn place(&self, col: usize) -> (*const T, usize) {

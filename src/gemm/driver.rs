@@ -11,7 +11,8 @@ use super::microkernel::{self, Lies, RowCopy, Shape, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::Blocks;
-use super::tile::TileSize;
+use super::short;
+use super::tile::{LONG_STEPS, TileSize};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -136,6 +137,10 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
     (row, col): (usize, usize),
     output: &Output<T>,
 ) {
+    if columns.k < LONG_STEPS && !next.is_ahead() {
+        // SAFETY: the caller vouches for it.
+        return unsafe { short::multiply(simd, a, rows, columns, (row, col), output) };
+    }
     let ahead = Ahead::new::<S>(&columns, next, rows);
     let panels = columns.panels();
     let mut i = 0;
@@ -183,13 +188,13 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
 
 /// The rows of a block of A, as the microkernel reads them.
 #[derive(Clone, Copy)]
-struct Rows<T> {
-    data: *const T,
-    lies: Lies,
+pub(super) struct Rows<T> {
+    pub(super) data: *const T,
+    pub(super) lies: Lies,
     /// The microkernel's `a_stride`; packed, it is a tile's rows.
-    stride: Option<usize>,
+    pub(super) stride: Option<usize>,
     /// From a tile's first row to the next one's, for each row.
-    row_distance: usize,
+    pub(super) row_distance: usize,
 }
 
 impl<T: Float> Rows<T> {

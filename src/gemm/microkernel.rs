@@ -43,7 +43,7 @@ pub(super) enum Lies {
 impl Shape {
     /// Whether there is such a function. Tiles of 8 vectors are for products of few rows; tiles that
     /// keep B or copy are whole tall ones.
-    const fn exists<T: Float, S: Simd<T>>(self) -> bool {
+    pub(super) const fn exists<T: Float, S: Simd<T>>(self) -> bool {
         let most = TileSize::Tall.rows::<T, S>();
         if self.keeps_b || self.copies {
             self.vectors == TALL_VECTORS && self.rows == most
@@ -146,7 +146,6 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         (Lies::InSteps, false, false, 1) => {
             call!(InSteps, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InSteps, false, false, 3) => call!(InSteps, false, false, 3, 1 2 3 4 5 6),
         (Lies::InSteps, false, false, 4) => call!(InSteps, false, false, 4, 1 2 3 4 5 6),
         (Lies::InSteps, false, false, 8) => call!(InSteps, false, false, 8, 1 2),
         (Lies::InRows, false, false, 2) => {
@@ -155,8 +154,6 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         (Lies::InRows, false, false, 1) => {
             call!(InRows, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InRows, false, false, 3) => call!(InRows, false, false, 3, 1 2 3 4 5 6),
-        (Lies::InRows, false, false, 4) => call!(InRows, false, false, 4, 1 2 3 4 5 6),
         (Lies::InSteps, false, true, 2) => call!(InSteps, false, true, 2, 6 14),
         (Lies::InRows, false, true, 2) => call!(InRows, false, true, 2, 6 14),
         _ => unreachable!("there is no tile of {shape:?}"),
@@ -190,11 +187,27 @@ impl<
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
             let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, KEEPS_B, COPIES>(simd, self.0);
-            if self.0.output.is_direct() && (VECTORS == 1 || self.0.cols == VECTORS * S::LANES) {
-                write_in_registers(simd, self.0, acc);
-            } else {
-                write_from_memory(simd, self.0, acc);
-            }
+            finish(simd, self.0, acc);
+        }
+    }
+}
+
+/// What becomes of a tile's sums on their way to C.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+pub(super) unsafe fn finish<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    tile: &Tile<'_, T>,
+    acc: [[S::V; VECTORS]; ROWS],
+) {
+    // SAFETY: the caller vouches for the tile.
+    unsafe {
+        if tile.output.is_direct() && (VECTORS == 1 || tile.cols == VECTORS * S::LANES) {
+            write_in_registers(simd, tile, acc);
+        } else {
+            write_from_memory(simd, tile, acc);
         }
     }
 }

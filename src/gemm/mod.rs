@@ -27,6 +27,7 @@ mod plan;
 mod portable;
 mod product;
 #[cfg(any(target_arch = "x86_64", test))]
+mod short;
 mod stream;
 #[cfg(any(target_arch = "x86_64", test))]
 mod sums;

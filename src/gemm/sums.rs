@@ -10,7 +10,7 @@
 //! L2. So a tile asks for a few lines every [`CHUNK`] steps, never for many at once.
 
 use super::microkernel::{Fetch, Lies, RowCopy, Tile};
-use super::tile::{LONG_STEPS, TALL_VECTORS};
+use super::tile::TALL_VECTORS;
 use crate::arch::Simd;
 use crate::float::Float;
 use std::mem::MaybeUninit;
@@ -47,11 +47,6 @@ pub(super) unsafe fn of_tile<
     // SAFETY: the caller vouches for the contract, which has k steps. `before` is written at the end of
     // every group but the last, and read at the end of every group but the first.
     unsafe {
-        if tile.k < LONG_STEPS && !COPIES {
-            let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, false>::new(simd, tile);
-            sums.steps(simd, tile.k);
-            return sums.acc;
-        }
         let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, true>::new(simd, tile);
         let mut aside = Aside::new(tile, if VECTORS <= TALL_VECTORS { ROWS } else { 0 });
         let mut before = MaybeUninit::uninit();
@@ -80,6 +75,28 @@ pub(super) unsafe fn of_tile<
         }
         sums.acc
     }
+}
+
+/// The tile of A·B where k is less than a group, and too short to see to anything else.
+///
+/// # Safety
+/// As [`microkernel::run`](super::microkernel::run).
+#[inline(always)]
+pub(super) unsafe fn of_short_tile<
+    T: Float,
+    S: Simd<T>,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+>(
+    simd: S,
+    tile: &Tile<'_, T>,
+) -> [[S::V; VECTORS]; ROWS] {
+    debug_assert!(tile.k <= GROUP);
+    let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, false, false>::new(simd, tile);
+    // SAFETY: the caller vouches for the contract, which has k steps.
+    unsafe { sums.steps(simd, tile.k) };
+    sums.acc
 }
 
 /// The sums of a tile so far, and where its operands go on.

@@ -133,11 +133,7 @@ impl<
     const FETCHES_A: bool = FETCHES && !Self::IN_ROWS && ROWS >= FETCHING_ROWS;
 
     /// How many steps ahead operands are fetched.
-    const AHEAD: usize = match (KEEPS_B, VECTORS > TALL_VECTORS) {
-        (true, _) => 6,
-        (_, true) => 2,
-        _ => 8,
-    };
+    const AHEAD: usize = if KEEPS_B { 6 } else { 8 };
 
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {

@@ -24,6 +24,11 @@ const PACKED_AHEAD_ROWS: usize = 192;
 /// The most steps of k between two visits to C.
 const MOST_STEPS: usize = 512;
 
+/// How many blocks of like size `k` steps are cut into.
+pub(super) const fn blocks_of_k(k: usize) -> usize {
+    if k <= MOST_STEPS { 1 } else { k.div_ceil(MOST_STEPS) }
+}
+
 /// How a product is cut for the caches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
@@ -64,7 +69,7 @@ impl Blocks {
         cache: usize,
     ) -> Self {
         let tile = TileSize::new::<T, S>(cols, k);
-        let kc = k.div_ceil(k.div_ceil(MOST_STEPS).max(1)).next_multiple_of(8).min(k.max(1));
+        let kc = k.div_ceil(blocks_of_k(k)).next_multiple_of(8).min(k.max(1));
         let step_bytes = kc * size_of::<T>();
         let mc = (2 * cache / step_bytes).max(64);
         let mc = part_rows.div_ceil(part_rows.div_ceil(mc).max(1));

@@ -5,7 +5,7 @@
 //! prices depend on shapes, strides and the instruction set alone.
 
 use super::driver::Job;
-use super::params::{IN_PLACE_TILES, in_place_panels};
+use super::params::{IN_PLACE_TILES, blocks_of_k, in_place_panels};
 use super::tile::{TALL_VECTORS, TileSize, wide_vectors};
 use super::{dot, multiply_adds, stream};
 use crate::arch::{Kernel, Simd};
@@ -128,7 +128,7 @@ impl<T: Float> Job<T> {
             (1, _) => across * whole_k * TRANSPOSE,
             _ => cols * k,
         };
-        TILES + sums + write + pack_a + pack_b
+        TILES + sums + write * blocks_of_k(self.k) as f64 + pack_a + pack_b
     }
 
     /// The price of computing it as dot products.

@@ -17,18 +17,21 @@ use crate::view::MatRef;
 
 /// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
 pub(super) fn run<T: Float>(product: Product<'_, T>, token: Token, par: Par) {
-    run_with_cache(product, token, par, second_level());
+    run_as(product, token, par, second_level(), None);
 }
 
-/// As [`run`], in blocks for a second-level cache of `cache` bytes. It changes no bit of the result.
-pub(super) fn run_with_cache<T: Float>(
+/// As [`run`], with blocks for a second-level cache of `cache` bytes, which change no bit of the
+/// result, and in the way `wanted`, if it can be gone.
+pub(super) fn run_as<T: Float>(
     product: Product<'_, T>,
     token: Token,
     par: Par,
     cache: usize,
+    wanted: Option<Way>,
 ) {
     let job = Job::new(product);
-    let way = token.run(BestWay(&job));
+    let wanted = wanted.filter(|&way| job.can_go(way));
+    let way = wanted.unwrap_or_else(|| token.run(BestWay(&job)));
     let work = job.work(cache);
     let job = if way == Way::Rows { job.turned() } else { job };
     let (part_rows, part_cols) = job.parts(way, par.parts(work));

@@ -56,6 +56,11 @@ const STREAM_SUM: f64 = 15.0;
 /// What they take at least, as each waits for the one before it.
 const STREAM_LATENCY: f64 = 36.0;
 
+impl Way {
+    /// All of them; of those that cost the same, the first is taken.
+    pub(super) const ALL: [Way; 4] = [Way::Columns, Way::Rows, Way::Dots, Way::Stream];
+}
+
 /// Asks for the cheapest way.
 pub(super) struct BestWay<'a, T>(pub(super) &'a Job<T>);
 
@@ -64,34 +69,35 @@ impl<T: Float> Kernel<T> for BestWay<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, _simd: S) -> Way {
-        self.0.best_way::<S>()
+        let job = self.0;
+        let vectors_of_b = job.k.saturating_mul(job.cols) / S::LANES;
+        if job.can_go(Way::Stream) && vectors_of_b >= STREAM_VECTORS {
+            return Way::Stream;
+        }
+        let ways = Way::ALL.into_iter().filter(|&way| job.can_go(way));
+        let prices = ways.map(|way| (job.price::<S>(way), way));
+        prices.min_by(|a, b| a.0.total_cmp(&b.0)).expect("columns are always possible").1
     }
 }
 
 impl<T: Float> Job<T> {
-    /// The cheapest way.
-    #[inline(always)]
-    fn best_way<S: Simd<T>>(&self) -> Way {
-        let few_rows = self.rows <= stream::MOST_ROWS && self.b.col_stride == 1;
-        if few_rows && self.k.saturating_mul(self.cols) / S::LANES >= STREAM_VECTORS {
-            return Way::Stream;
+    /// Whether it can be computed that way.
+    pub(super) fn can_go(&self, way: Way) -> bool {
+        match way {
+            Way::Columns => true,
+            Way::Rows => self.output.col_stride == 1,
+            Way::Dots => self.a.col_stride == 1,
+            Way::Stream => self.rows <= stream::MOST_ROWS && self.b.col_stride == 1,
         }
-        let mut best = (self.tiles_price::<S>(false), Way::Columns);
-        let mut offer = |price: f64, way| {
-            if price < best.0 {
-                best = (price, way);
-            }
-        };
-        if self.output.col_stride == 1 {
-            offer(self.turned().tiles_price::<S>(true), Way::Rows);
+    }
+
+    fn price<S: Simd<T>>(&self, way: Way) -> f64 {
+        match way {
+            Way::Columns => self.tiles_price::<S>(false),
+            Way::Rows => self.turned().tiles_price::<S>(true),
+            Way::Dots => self.dots_price::<S>(),
+            Way::Stream => self.stream_price::<S>(),
         }
-        if self.a.col_stride == 1 {
-            offer(self.dots_price::<S>(), Way::Dots);
-        }
-        if few_rows {
-            offer(self.stream_price::<S>(), Way::Stream);
-        }
-        best.1
     }
 
     /// The price of computing it by tiles, which may have to be turned as they are written.

@@ -3,6 +3,7 @@
 //!
 //! The bound is the one that `gemm` documents, so nothing here is a guessed tolerance.
 
+use super::plan::Way;
 use super::{Epilogue, Product, native, portable};
 use crate::arch::Token;
 use crate::float::Float;
@@ -236,13 +237,13 @@ fn tokens() -> impl Iterator<Item = Token> {
     [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new)
 }
 
-/// Checks the native engine on each instruction set, plain Rust included, and the portable engine,
-/// with both element types.
+/// Checks the native engine in every way on each instruction set, plain Rust included, and the
+/// portable engine, with both element types.
 fn on_every_engine(cases: impl Iterator<Item = Case>) {
     fn check<T: Float>(case: Case) {
         let prepared = Prepared::<T>::new(case);
-        for token in tokens() {
-            prepared.compute(|product| native::run(product, token, Par::Seq));
+        for (token, way) in tokens().flat_map(|token| Way::ALL.map(|way| (token, way))) {
+            prepared.compute(|product| native::run_as(product, token, Par::Seq, CACHE, Some(way)));
         }
         prepared.compute(|product| portable::run(product, Par::Seq));
     }
@@ -251,6 +252,9 @@ fn on_every_engine(cases: impl Iterator<Item = Case>) {
         check::<f64>(case);
     }
 }
+
+/// Bytes of a second-level cache.
+const CACHE: usize = 1 << 20;
 
 /// Extents on both sides of every edge of a tile: 6 or 14 rows, 2 vectors of 2 to 16 columns.
 const EXTENTS: [usize; 21] =
@@ -261,6 +265,17 @@ fn every_tile_edge() {
     let shapes = EXTENTS.into_iter().flat_map(|m| EXTENTS.map(|n| (m, n)));
     on_every_engine(shapes.flat_map(|(m, n)| {
         [1, 2, 3, 17].map(|k| Case { m, n, k, alpha: 0.5, beta: -1.5, ..PLAIN })
+    }));
+}
+
+/// Tiles of short products: 6 rows of 4 vectors of 8 or 16 columns, and the ends of both.
+#[test]
+fn every_edge_of_a_low_tile() {
+    let columns = (32..=65).chain([79, 80, 96, 97, 113, 127, 128, 129, 192]);
+    let shapes = columns.flat_map(|n| [1, 2, 5, 6, 7, 11, 12, 13, 19].map(|m| (m, n)));
+    on_every_engine(shapes.flat_map(|(m, n)| {
+        [(1, Layout::Rows), (5, Layout::Cols), (47, Layout::Rows), (48, Layout::Rows)]
+            .map(|(k, b)| Case { m, n, k, b, beta: -1.5, finish: Finish::BiasRelu, ..PLAIN })
     }));
 }
 
@@ -344,7 +359,7 @@ fn blocks_change_no_bit<T: Float>(case: Case) {
         let want = prepared.compute(|product| native::run(product, token, Par::Seq));
         for cache in [0, 20 << 10, 200 << 10] {
             let found =
-                prepared.compute(|product| native::run_with_cache(product, token, Par::Seq, cache));
+                prepared.compute(|product| native::run_as(product, token, Par::Seq, cache, None));
             assert!(want == found, "blocks for {cache} bytes change the result: {case:?}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Packing a block costs a pass over it, in which the multipliers would wait for memory. So it is
 //! done on the side. The first tile that reads a row-major panel packs it as it goes
-//! ([`Shape::keeps_b`](super::microkernel::Shape)); in a large product, tiles see to the block after
+//! ([`Side::KeepsB`](super::microkernel::Side)); in a large product, tiles see to the block after
 //! theirs ([`ahead`](super::ahead)).
 
 use super::output::Matrix;

@@ -7,7 +7,7 @@
 
 use super::ahead::{Ahead, Errand};
 use super::columns::Columns;
-use super::microkernel::{self, Lies, RowCopy, Shape, Tile};
+use super::microkernel::{self, Lies, RowCopy, Shape, Side, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::Blocks;
@@ -157,7 +157,11 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 unsafe { columns.pack_panel(simd, j) };
             }
             let (b, b_stride) = if keeps_b { columns.place(j) } else { (panel.data, panel.stride) };
-            let copies = copy.is_some();
+            let side = match copy {
+                _ if keeps_b => Side::KeepsB,
+                Some(_) => Side::Copies,
+                None => Side::Fetches,
+            };
             let args = Tile {
                 k: columns.k,
                 a: a.data.wrapping_add(i * a.row_distance),
@@ -172,7 +176,7 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 cols: panel.cols,
                 output,
             };
-            let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, keeps_b, copies };
+            let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, side };
             // SAFETY: the caller vouches for the tiles, and for the next columns.
             unsafe {
                 microkernel::run(simd, shape, &args);

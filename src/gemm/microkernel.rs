@@ -25,10 +25,7 @@ pub(super) struct Shape {
     pub(super) rows: usize,
     pub(super) vectors: usize,
     pub(super) a: Lies,
-    /// Whether B, read where it lies, is packed on the way.
-    pub(super) keeps_b: bool,
-    /// Whether rows of the next block of B are copied meanwhile.
-    pub(super) copies: bool,
+    pub(super) side: Side,
 }
 
 /// How A lies.
@@ -40,12 +37,24 @@ pub(super) enum Lies {
     InRows,
 }
 
+/// What a tile does on the side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Side {
+    Nothing,
+    /// It fetches what it, or the next tile, will need.
+    Fetches,
+    /// It fetches, and packs B, which it reads where it lies.
+    KeepsB,
+    /// It fetches, and copies rows of the next block of B.
+    Copies,
+}
+
 impl Shape {
     /// Whether there is such a function. Tiles of 8 vectors are for products of few rows; tiles that
     /// keep B or copy are whole tall ones.
     pub(super) const fn exists<T: Float, S: Simd<T>>(self) -> bool {
         let most = TileSize::Tall.rows::<T, S>();
-        if self.keeps_b || self.copies {
+        if matches!(self.side, Side::KeepsB | Side::Copies) {
             self.vectors == TALL_VECTORS && self.rows == most
         } else if self.vectors <= TALL_VECTORS {
             self.rows <= most
@@ -125,60 +134,48 @@ impl<T> RowCopy<T> {
 #[inline(always)]
 pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Tile<'_, T>) {
     macro_rules! call {
-        ($a:ident, $keeps_b:literal, $copies:literal, $vectors:literal, $($rows:literal)*) => {
+        ($a:ident, $side:ident, $vectors:literal, $($rows:literal)*) => {
             match shape.rows {
                 $($rows if const {
-                    let (a, rows) = (Lies::$a, $rows);
-                    Shape { rows, vectors: $vectors, a, keeps_b: $keeps_b, copies: $copies }.exists::<T, S>()
+                    let (a, side) = (Lies::$a, Side::$side);
+                    Shape { rows: $rows, vectors: $vectors, a, side }.exists::<T, S>()
                 } => simd.call(
-                    TileKernel::<T, $rows, $vectors, { Lies::$a as u8 }, $keeps_b, $copies>(tile)
+                    TileKernel::<T, $rows, $vectors, { Lies::$a as u8 }, { Side::$side as u8 }>(tile)
                 ),)*
                 _ => unreachable!("there is no tile of {shape:?}"),
             }
         };
     }
-    match (shape.a, shape.keeps_b, shape.copies, shape.vectors) {
-        (Lies::InSteps, true, false, 2) => call!(InSteps, true, false, 2, 6 14),
-        (Lies::InRows, true, false, 2) => call!(InRows, true, false, 2, 6 14),
-        (Lies::InSteps, false, false, 2) => {
-            call!(InSteps, false, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    match (shape.a, shape.side, shape.vectors) {
+        (Lies::InSteps, Side::KeepsB, 2) => call!(InSteps, KeepsB, 2, 6 14),
+        (Lies::InRows, Side::KeepsB, 2) => call!(InRows, KeepsB, 2, 6 14),
+        (Lies::InSteps, Side::Fetches, 2) => {
+            call!(InSteps, Fetches, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InSteps, false, false, 1) => {
-            call!(InSteps, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        (Lies::InSteps, Side::Fetches, 1) => {
+            call!(InSteps, Fetches, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InSteps, false, false, 4) => call!(InSteps, false, false, 4, 1 2 3 4 5 6),
-        (Lies::InSteps, false, false, 8) => call!(InSteps, false, false, 8, 1 2),
-        (Lies::InRows, false, false, 2) => {
-            call!(InRows, false, false, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        (Lies::InSteps, Side::Fetches, 4) => call!(InSteps, Fetches, 4, 1 2 3 4 5 6),
+        (Lies::InSteps, Side::Fetches, 8) => call!(InSteps, Fetches, 8, 1 2),
+        (Lies::InRows, Side::Fetches, 2) => {
+            call!(InRows, Fetches, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InRows, false, false, 1) => {
-            call!(InRows, false, false, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        (Lies::InRows, Side::Fetches, 1) => {
+            call!(InRows, Fetches, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InSteps, false, true, 2) => call!(InSteps, false, true, 2, 6 14),
-        (Lies::InRows, false, true, 2) => call!(InRows, false, true, 2, 6 14),
+        (Lies::InSteps, Side::Copies, 2) => call!(InSteps, Copies, 2, 6 14),
+        (Lies::InRows, Side::Copies, 2) => call!(InRows, Copies, 2, 6 14),
         _ => unreachable!("there is no tile of {shape:?}"),
     }
 }
 
-/// `LIES` is a [`Lies`], which cannot be a parameter itself.
-struct TileKernel<
-    'a,
-    T,
-    const ROWS: usize,
-    const VECTORS: usize,
-    const LIES: u8,
-    const KEEPS_B: bool,
-    const COPIES: bool,
->(&'a Tile<'a, T>);
+/// `LIES` is a [`Lies`] and `SIDE` a [`Side`], which cannot be parameters themselves.
+struct TileKernel<'a, T, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8>(
+    &'a Tile<'a, T>,
+);
 
-impl<
-    T: Float,
-    const ROWS: usize,
-    const VECTORS: usize,
-    const LIES: u8,
-    const KEEPS_B: bool,
-    const COPIES: bool,
-> Kernel<T> for TileKernel<'_, T, ROWS, VECTORS, LIES, KEEPS_B, COPIES>
+impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8> Kernel<T>
+    for TileKernel<'_, T, ROWS, VECTORS, LIES, SIDE>
 {
     type Output = ();
 
@@ -186,7 +183,7 @@ impl<
     fn run<S: Simd<T>>(self, simd: S) {
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
-            let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, KEEPS_B, COPIES>(simd, self.0);
+            let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, SIDE>(simd, self.0);
             finish(simd, self.0, acc);
         }
     }

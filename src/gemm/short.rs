@@ -6,7 +6,7 @@
 
 use super::columns::{Columns, Panel};
 use super::driver::Rows;
-use super::microkernel::{Fetch, Lies, RowCopy, Shape, Tile, finish};
+use super::microkernel::{Fetch, Lies, RowCopy, Shape, Side, Tile, finish};
 use super::output::Output;
 use super::sums;
 use crate::arch::{Kernel, Simd};
@@ -60,7 +60,7 @@ pub(super) unsafe fn multiply<T: Float, S: Simd<T>>(
                 cols,
                 output,
             };
-            let shape = Shape { rows: height, vectors, a: a.lies, keeps_b: false, copies: false };
+            let shape = Shape { rows: height, vectors, a: a.lies, side: Side::Nothing };
             // SAFETY: the caller vouches for the tiles.
             unsafe { run(simd, shape, &tile, grid) };
             j += across * cols;
@@ -91,7 +91,7 @@ unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Tile<'_, T>, g
             match shape.rows {
                 $($rows if const {
                     let (a, rows) = (Lies::$a, $rows);
-                    Shape { rows, vectors: $vectors, a, keeps_b: false, copies: false }.exists::<T, S>()
+                    Shape { rows, vectors: $vectors, a, side: Side::Nothing }.exists::<T, S>()
                 } => simd.call(GridKernel::<T, $rows, $vectors, { Lies::$a as u8 }>(tile, grid)),)*
                 _ => unreachable!("there is no tile of {shape:?}"),
             }

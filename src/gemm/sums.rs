@@ -9,7 +9,7 @@
 //! for a dozen cache lines at a time, and while it does, for nothing else, not even for B's next row in
 //! L2. So a tile asks for a few lines every [`CHUNK`] steps, never for many at once.
 
-use super::microkernel::{Fetch, Lies, RowCopy, Tile};
+use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
 use super::tile::TALL_VECTORS;
 use crate::arch::Simd;
 use crate::float::Float;
@@ -38,8 +38,7 @@ pub(super) unsafe fn of_tile<
     const ROWS: usize,
     const VECTORS: usize,
     const LIES: u8,
-    const KEEPS_B: bool,
-    const COPIES: bool,
+    const SIDE: u8,
 >(
     simd: S,
     tile: &Tile<'_, T>,
@@ -47,15 +46,16 @@ pub(super) unsafe fn of_tile<
     // SAFETY: the caller vouches for the contract, which has k steps. `before` is written at the end of
     // every group but the last, and read at the end of every group but the first.
     unsafe {
-        let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, true>::new(simd, tile);
+        let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, SIDE>::new(simd, tile);
         let mut aside = Aside::new(tile, if VECTORS <= TALL_VECTORS { ROWS } else { 0 });
+        let copies = const { SIDE == Side::Copies as u8 };
         let mut before = MaybeUninit::uninit();
         let mut left = tile.k;
         loop {
             let group = left.min(GROUP);
             for _ in 0..group / CHUNK {
                 aside.fetch::<S, VECTORS>(simd, tile);
-                if COPIES {
+                if copies {
                     aside.copy::<S, VECTORS>(simd);
                 }
                 sums.steps(simd, CHUNK);
@@ -70,7 +70,7 @@ pub(super) unsafe fn of_tile<
             }
             before.write(sums.take(simd));
         }
-        while COPIES && aside.copy.rows > 0 {
+        while copies && aside.copy.rows > 0 {
             aside.copy::<S, VECTORS>(simd);
         }
         sums.acc
@@ -93,7 +93,7 @@ pub(super) unsafe fn of_short_tile<
     tile: &Tile<'_, T>,
 ) -> [[S::V; VECTORS]; ROWS] {
     debug_assert!(tile.k <= GROUP);
-    let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, false, false>::new(simd, tile);
+    let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, { Side::Nothing as u8 }>::new(simd, tile);
     // SAFETY: the caller vouches for the contract, which has k steps.
     unsafe { sums.steps(simd, tile.k) };
     sums.acc
@@ -106,8 +106,7 @@ struct Sums<
     const ROWS: usize,
     const VECTORS: usize,
     const LIES: u8,
-    const KEEPS_B: bool,
-    const FETCHES: bool,
+    const SIDE: u8,
 > {
     acc: [[S::V; VECTORS]; ROWS],
     a: *const T,
@@ -118,22 +117,18 @@ struct Sums<
     b_step: usize,
 }
 
-impl<
-    T: Float,
-    S: Simd<T>,
-    const ROWS: usize,
-    const VECTORS: usize,
-    const LIES: u8,
-    const KEEPS_B: bool,
-    const FETCHES: bool,
-> Sums<T, S, ROWS, VECTORS, LIES, KEEPS_B, FETCHES>
+impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8>
+    Sums<T, S, ROWS, VECTORS, LIES, SIDE>
 {
     const IN_ROWS: bool = LIES == Lies::InRows as u8;
-    const FETCHES_B: bool = FETCHES && (KEEPS_B || VECTORS > TALL_VECTORS || ROWS >= FETCHING_ROWS);
-    const FETCHES_A: bool = FETCHES && !Self::IN_ROWS && ROWS >= FETCHING_ROWS;
+    const KEEPS_B: bool = SIDE == Side::KeepsB as u8;
+    const FETCHES: bool = SIDE != Side::Nothing as u8;
+    const FETCHES_B: bool =
+        Self::FETCHES && (Self::KEEPS_B || VECTORS > TALL_VECTORS || ROWS >= FETCHING_ROWS);
+    const FETCHES_A: bool = Self::FETCHES && !Self::IN_ROWS && ROWS >= FETCHING_ROWS;
 
     /// How many steps ahead operands are fetched.
-    const AHEAD: usize = if KEEPS_B { 6 } else { 8 };
+    const AHEAD: usize = if Self::KEEPS_B { 6 } else { 8 };
 
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {
@@ -165,7 +160,7 @@ impl<
         unsafe {
             for j in 0..VECTORS {
                 row[j] = simd.load_ptr(self.b.add(j * S::LANES));
-                if KEEPS_B {
+                if Self::KEEPS_B {
                     simd.store_ptr(row[j], self.keep.add(j * S::LANES));
                 }
             }
@@ -186,7 +181,7 @@ impl<
         if Self::FETCHES_A {
             simd.prefetch(self.a.wrapping_add(self.a_step.wrapping_mul(Self::AHEAD)));
         }
-        if KEEPS_B {
+        if Self::KEEPS_B {
             self.keep = self.keep.wrapping_add(VECTORS * S::LANES);
         }
         self.a = self.a.wrapping_add(self.a_step);

@@ -34,7 +34,16 @@ pub(super) fn run_as<T: Float>(
     let way = wanted.unwrap_or_else(|| token.run(BestWay(&job)));
     let work = job.work(cache);
     let job = if way == Way::Rows { job.turned() } else { job };
-    let (part_rows, part_cols) = job.parts(way, par.parts(work));
+    let compute = move |job: &Job<T>, rows, cols| match way {
+        Way::Columns | Way::Rows => token.run(Part { job, rows, cols, cache }),
+        Way::Dots => token.run(DotPart { job, rows, cols }),
+        Way::Stream => token.run(StreamPart { job, cols }),
+    };
+    let parts = par.parts(work);
+    if parts == 1 {
+        return compute(&job, 0..job.rows, 0..job.cols);
+    }
+    let (part_rows, part_cols) = job.parts(way, parts);
     let across = job.cols.div_ceil(part_cols);
     let count = job.rows.div_ceil(part_rows) * across;
     let shared = Shared(job);
@@ -42,13 +51,11 @@ pub(super) fn run_as<T: Float>(
     par.for_each_index(count, work, &move |i| {
         let job = &shared.0;
         let range = |i: usize, part: usize, end: usize| i * part..((i + 1) * part).min(end);
-        let rows = range(i / across, part_rows, job.rows);
-        let cols = range(i % across, part_cols, job.cols);
-        match way {
-            Way::Columns | Way::Rows => token.run(Part { job, rows, cols, cache }),
-            Way::Dots => token.run(DotPart { job, rows, cols }),
-            Way::Stream => token.run(StreamPart { job, cols }),
-        }
+        compute(
+            job,
+            range(i / across, part_rows, job.rows),
+            range(i % across, part_cols, job.cols),
+        );
     });
 }
 

@@ -69,11 +69,17 @@ impl Blocks {
         cache: usize,
     ) -> Self {
         let tile = TileSize::new::<T, S>(cols, k);
-        let kc = k.div_ceil(blocks_of_k(k)).next_multiple_of(8).min(k.max(1));
+        let kc = match blocks_of_k(k) {
+            1 => k.max(1),
+            blocks => k.div_ceil(blocks).next_multiple_of(8),
+        };
         let step_bytes = kc * size_of::<T>();
-        let mc = (2 * cache / step_bytes).max(64);
-        let mc = part_rows.div_ceil(part_rows.div_ceil(mc).max(1));
-        let mc = mc.next_multiple_of(tile.rows::<T, S>()).min(part_rows.max(1));
+        let mc = match part_rows.div_ceil((2 * cache / step_bytes).max(64)) {
+            0 | 1 => part_rows.max(1),
+            blocks => {
+                part_rows.div_ceil(blocks).next_multiple_of(tile.rows::<T, S>()).min(part_rows)
+            }
+        };
         let nc = if part_rows < PACKED_AHEAD_ROWS { 1 } else { cache / 4 / step_bytes };
         let nc = nc.clamp(1, part_cols).next_multiple_of(tile.cols::<T, S>());
         let few_panels = part_cols <= in_place_panels(a) * TALL_VECTORS * S::LANES;

@@ -109,9 +109,11 @@ impl<T: Float> Job<T> {
         let few_panels = across <= in_place_panels(self.a) * TALL_VECTORS;
         let wide = wide_vectors::<T, S>(self.rows);
         let is_wide = b_in_place && !(few_panels && self.a.col_stride == 1 && wide == 8);
-        let panels =
-            across.div_ceil(if is_wide { wide.max(tile.vectors()) } else { tile.vectors() });
-        let tail = (self.cols % tile.cols::<T, S>()).div_ceil(S::LANES) as f64;
+        // Shifts, as dividing takes longer than all the rest.
+        let vectors = if is_wide { wide.max(tile.vectors()) } else { tile.vectors() };
+        let panels = (across + vectors - 1) >> vectors.trailing_zeros();
+        let whole_panels = (self.cols / S::LANES) >> tile.vectors().trailing_zeros();
+        let tail = (across - whole_panels * tile.vectors()) as f64;
         let whole_k = self.k.next_multiple_of(S::LANES) as f64;
         let vectors_high = tile.rows::<T, S>().min(self.rows).div_ceil(S::LANES) as f64;
 

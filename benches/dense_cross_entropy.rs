@@ -63,7 +63,7 @@ fn bench(criterion: &mut Criterion) {
     let mut group = group(criterion, "dense_cross_entropy");
     group.sample_size(10).throughput(Throughput::Elements(3 * flops(BATCH, CLASSES, INPUTS)));
     let inputs = normal(BATCH * INPUTS);
-    // Logits of N(0, 1): with those of N(0, 512), probabilities would be subnormal, which takes
+    // Logits of N(0, 1): with those of N(0, 512), gradients would be subnormal, and products take
     // processors a hundred times as long.
     let scale = (INPUTS as f32).sqrt().recip();
     let weights: Vec<f32> = normal(INPUTS * CLASSES).iter().map(|x| x * scale).collect();

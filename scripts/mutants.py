@@ -266,27 +266,31 @@ def plant(mutants):
     while True:
         for path in sorted({m["file"] for m in mutants.values()}):
             write(TREE / path, rewrite(path, {n: m for n, m in left.items() if m["file"] == path}))
-        texts = {m["file"]: (TREE / m["file"]).read_bytes() for m in mutants.values()}
-        planted = {n for text in texts.values() for _, _, n in markers(text)}
+        marks = {m["file"]: markers((TREE / m["file"]).read_bytes()) for m in mutants.values()}
+        planted = {n for found in marks.values() for _, _, n in found}
         for number in set(left) - planted:
             outcome(left.pop(number), "apart", "no way to write it")
         errors = compile_errors(["cargo", "check", "--lib", "--message-format=json"])
         if not errors:
             return left
-        for file, at, message in errors:
-            for number in blamed(left, markers(texts[file]), at):
-                outcome(left.pop(number), "apart", message)
+        # All are blamed before any is gone, as several errors may be one mutant's.
+        blames = {n: error[2] for error in errors for n in blamed(left, marks.get(error[0], []), error[1])}
+        assert blames, f"errors far from every mutant: {errors}"
+        for number, message in blames.items():
+            outcome(left.pop(number), "apart", message)
 
 
 def blamed(mutants, marks, at):
-    """The mutants whose text an error is in; or else those that return early from that function."""
-    marks = [mark for mark in marks if mark[2] in mutants]
+    """The mutants whose text an error is in; or else those that return early from that function; or
+    else, where there are none of these, the nearest mutant of the file."""
     around = [(end - start, n) for start, end, n in marks if start <= at <= end]
     if around:
         return {n for size, n in around if size == min(around)[0]}
     before = [(start, n) for start, _, n in marks if start < at and mutants[n]["genre"] == "FnValue"]
-    span = mutants[max(before)[1]]["span"]
-    return {n for _, n in before if mutants[n]["span"] == span}
+    if before:
+        span = mutants[max(before)[1]]["span"]
+        return {n for _, n in before if mutants[n]["span"] == span}
+    return {n for _, n in sorted((abs(start - at), n) for start, _, n in marks)[:1]}
 
 
 def outcome(mutant, what, why):

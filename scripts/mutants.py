@@ -192,7 +192,7 @@ class Rewriter:
                 name = field.children[0].text.decode()
                 rest = base[0].children[1].text.decode()
                 value = field.child_by_field_name("value") or field.children[0]
-                pick = self.choice(mutants, lambda _: f"{rest}.{name}", self.text(value))
+                pick = self.choice(mutants, lambda _: f"({rest}).{name}", self.text(value))
                 inserts[field.id] = f"{name}: {pick}"
         if not inserts:
             return None

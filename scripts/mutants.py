@@ -7,7 +7,7 @@ an environment variable says which one is wrong in a run. Only the kernels of on
 compiled. What does not compile that way is listed as `apart`, for `scripts/mutants.sh --re`.
 
     pip install tree-sitter tree-sitter-rust
-    scripts/mutants.py --file src/loss.rs --file 'src/vector/*.rs' -- --lib --test prop_loss
+    scripts/mutants.py --file src/loss.rs --file 'src/vector/*.rs' --skip arch:: -- --lib --test prop_loss
 
 Each mutant's outcome is a line of `target/mutants/outcomes.tsv`; those that have one are not run again.
 """
@@ -192,7 +192,7 @@ class Rewriter:
                 name = field.children[0].text.decode()
                 rest = base[0].children[1].text.decode()
                 value = field.child_by_field_name("value") or field.children[0]
-                pick = self.choice(mutants, lambda _: f"{rest}.{name}", self.text(value))
+                pick = self.choice(mutants, lambda _: f"({rest}).{name}", self.text(value))
                 inserts[field.id] = f"{name}: {pick}"
         if not inserts:
             return None
@@ -235,9 +235,12 @@ def copy_sources(isas):
 
 
 def edited(name, text, isas):
-    """A file for the copy: with the switch, and without the other instruction sets."""
+    """A file for the copy: with the switch, without the other instruction sets, and with what products
+    choose when they are compiled chosen at run time, as mutants are."""
     if name == "src/lib.rs":
         return text + "\nmod mutant;\n"
+    if name.startswith("src/gemm/"):
+        text = text.replace("const fn ", "fn ").replace(" if const {", " if {")
     for isa, token in TYPES.items():
         if isa not in isas and name == "src/arch/mod.rs":
             text = re.sub(rf"Isa::{isa} => [^,]*,", f"Isa::{isa} => None,", text)
@@ -260,33 +263,38 @@ def compile_errors(command):
     return places
 
 
-def plant(mutants):
+def plant(mutants, isas):
     """Writes the mutants into the copy; returns those that compile."""
     left = dict(mutants)
     while True:
         for path in sorted({m["file"] for m in mutants.values()}):
-            write(TREE / path, rewrite(path, {n: m for n, m in left.items() if m["file"] == path}))
-        texts = {m["file"]: (TREE / m["file"]).read_bytes() for m in mutants.values()}
-        planted = {n for text in texts.values() for _, _, n in markers(text)}
+            text = rewrite(path, {n: m for n, m in left.items() if m["file"] == path})
+            write(TREE / path, edited(path, text, isas))
+        marks = {m["file"]: markers((TREE / m["file"]).read_bytes()) for m in mutants.values()}
+        planted = {n for found in marks.values() for _, _, n in found}
         for number in set(left) - planted:
             outcome(left.pop(number), "apart", "no way to write it")
         errors = compile_errors(["cargo", "check", "--lib", "--message-format=json"])
         if not errors:
             return left
-        for file, at, message in errors:
-            for number in blamed(left, markers(texts[file]), at):
-                outcome(left.pop(number), "apart", message)
+        # All are blamed before any is gone, as several errors may be one mutant's.
+        blames = {n: error[2] for error in errors for n in blamed(left, marks.get(error[0], []), error[1])}
+        assert blames, f"errors far from every mutant: {errors}"
+        for number, message in blames.items():
+            outcome(left.pop(number), "apart", message)
 
 
 def blamed(mutants, marks, at):
-    """The mutants whose text an error is in; or else those that return early from that function."""
-    marks = [mark for mark in marks if mark[2] in mutants]
+    """The mutants whose text an error is in; or else those that return early from that function; or
+    else, where there are none of these, the nearest mutant of the file."""
     around = [(end - start, n) for start, end, n in marks if start <= at <= end]
     if around:
         return {n for size, n in around if size == min(around)[0]}
     before = [(start, n) for start, _, n in marks if start < at and mutants[n]["genre"] == "FnValue"]
-    span = mutants[max(before)[1]]["span"]
-    return {n for _, n in before if mutants[n]["span"] == span}
+    if before:
+        span = mutants[max(before)[1]]["span"]
+        return {n for _, n in before if mutants[n]["span"] == span}
+    return {n for _, n in sorted((abs(start - at), n) for start, _, n in marks)[:1]}
 
 
 def outcome(mutant, what, why):
@@ -294,28 +302,28 @@ def outcome(mutant, what, why):
         file.write(f"{mutant['name']}\t{what}\t{' '.join(why.split())}\n")
 
 
-def test(binaries, number, limit, **settings):
+def test(commands, number, limit, **settings):
     """The first test that fails with a mutant, or None, and the seconds of processor time it took."""
     # No shrinking, and the same cases for every mutant.
     env = dict(os.environ, MUTANT=str(number), RUST_BACKTRACE="0", PROPTEST_RNG_SEED="1")
     env.update(PROPTEST_MAX_SHRINK_ITERS="0", **settings)
     failed, spent = None, 0.0
-    for binary in binaries:
-        failed, seconds = first_failure(binary, env, limit)
+    for command in commands:
+        failed, seconds = first_failure(command, env, limit)
         spent += seconds
         if failed:
             break
     return failed, spent
 
 
-def first_failure(binary, env, limit):
+def first_failure(command, env, limit):
     def limits():
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     run = subprocess.Popen(
-        [binary], cwd=TREE, env=env, preexec_fn=limits, text=True, errors="replace",
+        command, cwd=TREE, env=env, preexec_fn=limits, text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )
     failed = None
@@ -329,12 +337,13 @@ def first_failure(binary, env, limit):
     if failed is None and run.returncode != 0:
         out = run.returncode in (-signal.SIGKILL, -signal.SIGXCPU)
         failed = "out of time" if out else f"ended with {run.returncode}"
-    name = Path(binary).name.rsplit("-", 1)[0]
+    name = Path(command[0]).name.rsplit("-", 1)[0]
     return failed and f"{name}: {failed}", used.ru_utime + used.ru_stime
 
 
 def build(cargo_options):
-    command = ["cargo", "test", QUICK, "--no-run", "--message-format=json", *cargo_options]
+    form = "--message-format=json-render-diagnostics"
+    command = ["cargo", "test", QUICK, "--no-run", form, *cargo_options]
     run = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, text=True, check=True)
     messages = [json.loads(line) for line in run.stdout.splitlines()]
     return [m["executable"] for m in messages if m.get("executable")]
@@ -344,6 +353,8 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--file", action="append", required=True, help="whose mutants; may be repeated")
     options.add_argument("--isa", action="append", choices=TYPES, help="what to compile for (Avx512)")
+    options.add_argument("--quick", action="store_true", help="40 cases of each property, and no more for what is left")
+    options.add_argument("--skip", action="append", default=[], help="tests to leave out, by a part of their names")
     options.add_argument("tests", nargs="*", help="options of cargo test that choose the tests")
     options = options.parse_args()
 
@@ -359,18 +370,20 @@ def main():
     mutants = {n: m for n, m in enumerate(listed) if m["name"] not in done}
 
     began = time.monotonic()
-    copy_sources(options.isa or ["Avx512"])
-    mutants = plant(mutants)
-    binaries = build(options.tests)
+    isas = options.isa or ["Avx512"]
+    copy_sources(isas)
+    mutants = plant(mutants, isas)
+    skip = [arg for name in options.skip for arg in ("--skip", name)]
+    commands = [[binary, *skip] for binary in build(options.tests)]
     print(f"{len(mutants)} mutants compiled in {time.monotonic() - began:.0f} s", flush=True)
     # Few cases of each property catch most mutants; what is left meets all of them.
-    for settings in ({"PROPTEST_CASES": "40"}, {}):
-        failed, seconds = test(binaries, UNUSED, 3600, **settings)
+    for settings in [{"PROPTEST_CASES": "40"}] + [{}] * (not options.quick):
+        failed, seconds = test(commands, UNUSED, 3600, **settings)
         assert failed is None, f"fails without a mutant: {failed}"
         print(f"{len(mutants)} mutants; all tests take {seconds:.1f} s", flush=True)
         limit = int(5 + 5 * seconds)
         with ThreadPoolExecutor(2) as pool:
-            run = lambda number: (number, *test(binaries, number, limit, **settings))
+            run = lambda number: (number, *test(commands, number, limit, **settings))
             for number, failed, spent in pool.map(run, list(mutants)):
                 if failed:
                     what = "timeout" if failed.endswith("out of time") else "caught"

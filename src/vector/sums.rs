@@ -200,3 +200,20 @@ fn first_half<T: Float, S: Simd<T>>(s: S, x: S::V) -> S::V {
     let product = s.mul(x, s.splat(T::SPLITTER));
     s.sub(product, s.sub(product, x))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::add;
+
+    #[test]
+    fn a_sum_and_its_rounding_error_are_exact_together() {
+        let numbers = [0.0, 1.0, 1.0 / 3.0, 0.1, -0.7, 1000.7, 16_383.9, -16_383.9, 1e-3_f32];
+        for (a, b) in numbers.into_iter().flat_map(|a| numbers.map(|b| (a, b))) {
+            let (sum, error) = add(a, b);
+            assert_eq!(sum, a + b);
+            // In f64 both sums are exact.
+            let exact = f64::from(a) + f64::from(b);
+            assert_eq!(f64::from(sum) + f64::from(error), exact, "{a} + {b}");
+        }
+    }
+}

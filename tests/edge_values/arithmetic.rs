@@ -1,10 +1,12 @@
-//! Numbers at their limits elsewhere: factors of 0, ReLU of NaN, ties, probabilities of 0.
+//! Numbers at their limits elsewhere: factors of 0, ReLU of NaN, ties, probabilities of 0,
+//! infinite weights.
 
-use super::common::{assert_close, assert_number, every_par, to_type};
+use super::common::{assert_close, assert_number, assert_same_bits, every_par, to_type};
 use super::{INF, NAN, view, view_mut};
 use gradkern::gemm::gemm;
 use gradkern::{
-    Float, LossOptions, Reduction, Targets, Upstream, cross_entropy, dense, metrics, relu,
+    Float, LossOptions, Par, Reduction, Targets, Upstream, cross_entropy, dense, metrics, relu,
+    softmax_cross_entropy,
 };
 
 /// β = 0: C is written, never read. α = 0: neither are A and B.
@@ -168,4 +170,43 @@ fn negative_probability<T: Float>() {
 fn a_probability_below_0_at_the_target() {
     negative_probability::<f32>();
     negative_probability::<f64>();
+}
+
+/// Losses and gradients of both cross-entropies, of samples whose class is 0.
+fn of_class_0<T: Float>(weights: &[T], par: Par) -> Vec<T> {
+    let (classes, batch) = (weights.len(), 5);
+    let options = LossOptions { class_weights: Some(weights), ..LossOptions::default() };
+    let (targets, upstream) = (Targets::from(&[0_u8; 5]), Upstream::Scalar(T::ONE));
+    let rows = vec![T::from_f64(1.0 / classes as f64); batch * classes];
+    let rows = view(&rows, classes);
+    let mut all = vec![T::NAN; 2 * batch * (classes + 1)];
+    let (losses, gradients) = all.split_at_mut(2 * batch);
+    let (hard, fused) = losses.split_at_mut(batch);
+    cross_entropy::forward(rows, targets, &options, hard, par).unwrap();
+    let (gradient, fused_gradient) = gradients.split_at_mut(batch * classes);
+    let to = view_mut(gradient, classes);
+    cross_entropy::backward(rows, targets, &options, upstream, to, par).unwrap();
+    let to = view_mut(fused_gradient, classes);
+    softmax_cross_entropy::forward_backward(rows, targets, &options, fused, to, par).unwrap();
+    all
+}
+
+/// An infinite weight of a class that no sample has changes nothing.
+fn infinite_weight<T: Float>() {
+    for classes in [3, 37] {
+        let mut weights = vec![T::ONE; classes];
+        for par in every_par() {
+            let expected = of_class_0(&weights, par);
+            assert!(expected.iter().all(|x| x.is_finite()));
+            weights[2] = T::INFINITY;
+            assert_same_bits("with an infinite weight", &of_class_0(&weights, par), &expected);
+            weights[2] = T::ONE;
+        }
+    }
+}
+
+#[test]
+fn an_infinite_weight_of_an_absent_class() {
+    infinite_weight::<f32>();
+    infinite_weight::<f64>();
 }

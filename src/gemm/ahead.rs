@@ -7,7 +7,7 @@
 
 use super::columns::Columns;
 use super::microkernel::{Fetch, RowCopy};
-use super::params::{full_tiles, tile_cols, tiles};
+use super::tile::TileSize;
 use crate::arch::Simd;
 use crate::float::Float;
 use std::ops::Range;
@@ -51,20 +51,20 @@ impl<T: Float> Ahead<T> {
     /// What is to be done for the block `next` while `rows` rows are multiplied by `columns`.
     #[inline(always)]
     pub(super) fn new<S: Simd<T>>(columns: &Columns<T>, next: Columns<T>, rows: usize) -> Self {
-        let (panels, all) = (columns.panels(), tiles::<T, S>(rows));
+        let (tile, panels) = (columns.tile, columns.panels());
         // Tiles that keep the panels of this block do not copy.
         let first = usize::from(columns.is_unpacked());
-        let full = full_tiles::<T, S>(rows).saturating_sub(first);
-        let is_whole = next.cols == panels * tile_cols::<T, S>() && columns.cols == next.cols;
+        let full = tile.full::<T, S>(rows).saturating_sub(first);
+        let is_whole = next.cols == panels * tile.cols::<T, S>() && columns.cols == next.cols;
         let rows_lie = next.b.col_stride == 1;
         let (how, (first, tiles), grain) = if !next.is_ahead() {
             (How::Not, (0, 1), 1)
-        } else if rows_lie && is_whole && full >= LEAST_TILES {
+        } else if rows_lie && is_whole && tile == TileSize::Tall && full >= LEAST_TILES {
             (How::Copied, (first, full), 1)
         } else if rows_lie {
-            (How::InRows, (0, all * panels), 1)
+            (How::InRows, (0, tile.count::<T, S>(rows) * panels), 1)
         } else {
-            (How::InPanels, (0, all), S::LANES)
+            (How::InPanels, (0, tile.count::<T, S>(rows)), S::LANES)
         };
         let share = next.k.div_ceil(tiles).next_multiple_of(grain);
         Ahead { next, how, first, tiles, panels, share }
@@ -99,7 +99,7 @@ impl<T: Float> Ahead<T> {
                 if self.next.b.row_stride == 1 {
                     let at = self.next.b.at(steps.start, cols.start);
                     let rows = (at, cols.len(), self.next.b.col_stride);
-                    errand.fetch = fetch(rows, steps.len(), 8);
+                    errand.fetch = fetch(rows, steps.len(), 2);
                 }
                 errand.pack = (!steps.is_empty()).then_some((steps, cols));
             }

@@ -7,7 +7,8 @@
 
 use super::output::Matrix;
 use super::pack::PackB;
-use super::params::{Blocks, IN_PLACE_TILES, tile_cols, tiles, wide_vectors};
+use super::params::{Blocks, IN_PLACE_TILES};
+use super::tile::{TileSize, wide_vectors};
 use crate::arch::Simd;
 use crate::float::Float;
 use std::ops::Range;
@@ -18,6 +19,8 @@ pub(super) struct Columns<T> {
     /// From its first element on.
     pub(super) b: Matrix<T>,
     pub(super) k: usize,
+    /// The size of the tiles that read it.
+    pub(super) tile: TileSize,
     /// 0 past the last block.
     pub(super) cols: usize,
     /// Columns of a panel, except the last.
@@ -59,10 +62,10 @@ impl<T: Float> Columns<T> {
         blocks: &Blocks,
         buffer: *mut T,
     ) -> Self {
-        let panel_cols = tile_cols::<T, S>();
+        let (tile, panel_cols) = (blocks.tile, blocks.tile.cols::<T, S>());
         let state = State::Unpacked;
-        let block = Columns { b, k, cols: left.min(blocks.nc), panel_cols, state, buffer };
-        if b.col_stride == 1 && tiles::<T, S>(rows) <= IN_PLACE_TILES {
+        let block = Columns { b, k, tile, cols: left.min(blocks.nc), panel_cols, state, buffer };
+        if b.col_stride == 1 && tile.count::<T, S>(rows) <= IN_PLACE_TILES {
             let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).min(left / S::LANES);
             let cols = (widest + 1).next_power_of_two() / 2 * S::LANES;
             if cols > 0 {
@@ -106,7 +109,9 @@ impl<T: Float> Columns<T> {
     /// Whether a panel can be packed by the tile that reads it first.
     #[inline(always)]
     pub(super) fn can_be_kept<S: Simd<T>>(&self, panel: &Panel<T>) -> bool {
-        self.b.col_stride == 1 && panel.cols == tile_cols::<T, S>()
+        self.b.col_stride == 1
+            && self.tile == TileSize::Tall
+            && panel.cols == self.tile.cols::<T, S>()
     }
 
     /// The number of its panels.
@@ -125,6 +130,12 @@ impl<T: Float> Columns<T> {
             return Panel { data, stride, cols, vectors };
         }
         Panel { data: self.packed_at(col), stride: vectors * S::LANES, cols, vectors }
+    }
+
+    /// From one panel to the next, as they are read.
+    #[inline(always)]
+    pub(super) fn panel_distance(&self) -> usize {
+        if self.state == State::InPlace { self.panel_cols } else { self.panel_cols * self.k }
     }
 
     /// Where the block's column `col` lies in B, and how far apart B's rows are.
@@ -162,10 +173,10 @@ impl<T: Float> Columns<T> {
     ) {
         let b = Matrix { data: self.b.at(steps.start, cols.start), ..self.b };
         let to = self.packed_at(cols.start);
-        let (first_step, panel_len) = (steps.start, self.panel_cols * self.k);
+        let steps = (steps.start, steps.len(), self.k);
         // SAFETY: the caller vouches for the part of B and for the panels.
         unsafe {
-            simd.call(PackB::new(b, (first_step, steps.len()), cols.len(), to, panel_len));
+            simd.call(PackB::new(b, steps, cols.len(), self.tile, to));
         }
     }
 }

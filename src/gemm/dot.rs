@@ -7,7 +7,7 @@
 
 use super::driver::Job;
 use super::output::{Matrix, WriteTile};
-use super::params::next_tile_rows;
+use super::tile::next_rows;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::mem::MaybeUninit;
@@ -19,6 +19,11 @@ const MOST_COLS: usize = 4;
 /// The most rows of a tile: 6 × 4 accumulators of the 32 registers of AVX-512, 3 × 4 of 16.
 const fn most_rows<T: Float, S: Simd<T>>() -> usize {
     if S::LANES * size_of::<T>() == 64 { 6 } else { 3 }
+}
+
+/// How many tiles `rows` × `cols` dot products are cut into, down and across.
+pub(super) const fn tiles<T: Float, S: Simd<T>>(rows: usize, cols: usize) -> (usize, usize) {
+    (rows.div_ceil(most_rows::<T, S>()), cols.div_ceil(MOST_COLS))
 }
 
 /// Columns that are finished together.
@@ -71,7 +76,7 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
             }
             let mut row = rows.start;
             while row < rows.end {
-                let height = next_tile_rows(rows.end - row, most_rows::<T, S>());
+                let height = next_rows(rows.end - row, most_rows::<T, S>());
                 let a = Matrix { data: job.a.at(row, 0), ..job.a };
                 // SAFETY: who made the part vouches for its operands and its place in C.
                 unsafe { block(simd, job, a, b, (row, col), (height, width)) };
@@ -130,7 +135,7 @@ unsafe fn block<T: Float, S: Simd<T>>(
     let tile = buffer.as_mut_ptr().cast::<T>();
     let mut j = 0;
     while j < cols {
-        let width = next_tile_rows(cols - j, MOST_COLS);
+        let width = next_rows(cols - j, MOST_COLS);
         let to = tile.wrapping_add(j);
         let args = Dots { k: job.k, a, b: Matrix { data: b.at(0, j), ..b }, to };
         // SAFETY: the caller vouches for the operands; the tile lies in the buffer.

@@ -10,7 +10,9 @@ use super::columns::Columns;
 use super::microkernel::{self, Lies, RowCopy, Shape, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
-use super::params::{Blocks, next_tile_rows, tile_rows, tiles};
+use super::params::Blocks;
+use super::short;
+use super::tile::{LONG_STEPS, TileSize};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -42,7 +44,7 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
     fn run<S: Simd<T>>(self, simd: S) {
         let Part { job, rows, cols, cache } = &self;
         let part = (rows.len(), cols.len());
-        let blocks = Blocks::new::<T, S>((job.rows, job.k), part, job.a, *cache);
+        let blocks = Blocks::new::<T, S>((job.rows, job.cols, job.k), part, job.a, *cache);
         let packed_b = 2 * blocks.packed_b_len();
         let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
         let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };
@@ -100,7 +102,9 @@ unsafe fn loops<T: Float, S: Simd<T>>(
             let a = match blocks.a_in_place {
                 true => Rows::in_place(a),
                 // SAFETY: the block lies in A; the buffer has room for it.
-                false => unsafe { Rows::packed(simd, a, block_rows, columns.k, packed_a) },
+                false => unsafe {
+                    Rows::packed(simd, a, (block_rows, columns.k), blocks.tile, packed_a)
+                },
             };
             // Loop 2: blocks of B's columns. While one is multiplied, the next is packed.
             let mut col = cols.start;
@@ -133,11 +137,15 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
     (row, col): (usize, usize),
     output: &Output<T>,
 ) {
+    if columns.k < LONG_STEPS && !next.is_ahead() {
+        // SAFETY: the caller vouches for it.
+        return unsafe { short::multiply(simd, a, rows, columns, (row, col), output) };
+    }
     let ahead = Ahead::new::<S>(&columns, next, rows);
     let panels = columns.panels();
     let mut i = 0;
-    for tile in 0..tiles::<T, S>(rows) {
-        let height = next_tile_rows(rows - i, tile_rows::<T, S>());
+    for tile in 0..columns.tile.count::<T, S>(rows) {
+        let height = columns.tile.next_rows::<T, S>(rows - i);
         let mut j = 0;
         for index in 0..panels {
             let panel = columns.panel::<S>(j);
@@ -180,13 +188,13 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
 
 /// The rows of a block of A, as the microkernel reads them.
 #[derive(Clone, Copy)]
-struct Rows<T> {
-    data: *const T,
-    lies: Lies,
+pub(super) struct Rows<T> {
+    pub(super) data: *const T,
+    pub(super) lies: Lies,
     /// The microkernel's `a_stride`; packed, it is a tile's rows.
-    stride: Option<usize>,
+    pub(super) stride: Option<usize>,
     /// From a tile's first row to the next one's, for each row.
-    row_distance: usize,
+    pub(super) row_distance: usize,
 }
 
 impl<T: Float> Rows<T> {
@@ -202,9 +210,15 @@ impl<T: Float> Rows<T> {
     /// # Safety
     /// As [`PackA::new`].
     #[inline(always)]
-    unsafe fn packed<S: Simd<T>>(simd: S, a: Matrix<T>, rows: usize, k: usize, to: *mut T) -> Self {
+    unsafe fn packed<S: Simd<T>>(
+        simd: S,
+        a: Matrix<T>,
+        (rows, k): (usize, usize),
+        tile: TileSize,
+        to: *mut T,
+    ) -> Self {
         // SAFETY: the caller vouches for it.
-        unsafe { simd.call(PackA::new(a, rows, k, to)) };
+        unsafe { simd.call(PackA::new(a, (rows, k), tile, to)) };
         Rows { data: to, lies: Lies::InSteps, stride: None, row_distance: k }
     }
 }

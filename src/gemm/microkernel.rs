@@ -14,8 +14,8 @@
 //! - No pointer need be aligned.
 
 use super::output::{Output, WriteTile};
-use super::params::{TILE_VECTORS, tile_rows, wide_vectors};
 use super::sums;
+use super::tile::{LOW_VECTORS, TALL_VECTORS, TileSize, wide_vectors};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -41,13 +41,16 @@ pub(super) enum Lies {
 }
 
 impl Shape {
-    /// Whether there is such a function. Tiles of 4 and 8 vectors are for products of few rows;
-    /// tiles that keep B or copy are whole.
-    const fn exists<T: Float, S: Simd<T>>(self) -> bool {
+    /// Whether there is such a function. Tiles of 8 vectors are for products of few rows; tiles that
+    /// keep B or copy are whole tall ones.
+    pub(super) const fn exists<T: Float, S: Simd<T>>(self) -> bool {
+        let most = TileSize::Tall.rows::<T, S>();
         if self.keeps_b || self.copies {
-            self.vectors == TILE_VECTORS && self.rows == tile_rows::<T, S>()
-        } else if self.vectors <= TILE_VECTORS {
-            self.rows <= tile_rows::<T, S>()
+            self.vectors == TALL_VECTORS && self.rows == most
+        } else if self.vectors <= TALL_VECTORS {
+            self.rows <= most
+        } else if self.vectors <= LOW_VECTORS {
+            self.rows <= TileSize::Low.rows::<T, S>()
         } else {
             matches!(self.a, Lies::InSteps) && self.vectors <= wide_vectors::<T, S>(self.rows)
         }
@@ -184,11 +187,27 @@ impl<
         // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
         unsafe {
             let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, KEEPS_B, COPIES>(simd, self.0);
-            if self.0.output.is_direct() && (VECTORS == 1 || self.0.cols == VECTORS * S::LANES) {
-                write_in_registers(simd, self.0, acc);
-            } else {
-                write_from_memory(simd, self.0, acc);
-            }
+            finish(simd, self.0, acc);
+        }
+    }
+}
+
+/// What becomes of a tile's sums on their way to C.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+pub(super) unsafe fn finish<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    tile: &Tile<'_, T>,
+    acc: [[S::V; VECTORS]; ROWS],
+) {
+    // SAFETY: the caller vouches for the tile.
+    unsafe {
+        if tile.output.is_direct() && (VECTORS == 1 || tile.cols == VECTORS * S::LANES) {
+            write_in_registers(simd, tile, acc);
+        } else {
+            write_from_memory(simd, tile, acc);
         }
     }
 }

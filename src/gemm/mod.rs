@@ -27,11 +27,13 @@ mod plan;
 mod portable;
 mod product;
 #[cfg(any(target_arch = "x86_64", test))]
+mod short;
 mod stream;
 #[cfg(any(target_arch = "x86_64", test))]
 mod sums;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub(crate) use epilogue::Epilogue;
 pub(crate) use product::{Gemm, Product};

@@ -7,10 +7,10 @@ use super::dot::DotPart;
 use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
 use super::params::second_level;
-use super::plan::Way;
+use super::plan::{BestWay, Way};
 use super::stream::StreamPart;
-use super::{Epilogue, Product, multiply_adds};
-use crate::arch::{Kernel, Simd, Token};
+use super::{Epilogue, Product};
+use crate::arch::Token;
 use crate::float::Float;
 use crate::par::Par;
 use crate::view::MatRef;
@@ -27,9 +27,9 @@ pub(super) fn run_with_cache<T: Float>(
     par: Par,
     cache: usize,
 ) {
-    let work = multiply_adds(product.a.rows(), product.a.cols(), product.b.cols());
     let job = Job::new(product);
-    let way = job.best_way(token.run::<T, _>(Lanes));
+    let way = token.run(BestWay(&job));
+    let work = job.work(cache);
     let job = if way == Way::Rows { job.turned() } else { job };
     let (part_rows, part_cols) = job.parts(way, par.parts(work));
     let across = job.cols.div_ceil(part_cols);
@@ -55,18 +55,6 @@ struct Shared<T>(Job<T>);
 // SAFETY: tasks write disjoint parts of C, which is borrowed mutably while they run; A, B, biases and
 // mask are borrowed as long, and only read.
 unsafe impl<T: Sync> Sync for Shared<T> {}
-
-/// Asks for the number of elements in a vector.
-struct Lanes;
-
-impl<T: Float> Kernel<T> for Lanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, _simd: S) -> usize {
-        S::LANES
-    }
-}
 
 fn matrix<T: Float>(view: MatRef<'_, T>) -> Matrix<T> {
     Matrix { data: view.as_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }

@@ -4,7 +4,7 @@
 //! What is here is the rest: edges, a C with strides, and tiles computed as their own transpose.
 //! They go through a buffer in L1, and from there row by row of C. Both ways round alike.
 
-use super::{Epilogue, params};
+use super::{Epilogue, tile};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -137,7 +137,7 @@ impl<T: Float> Kernel<T> for WriteTile<'_, T> {
                 return;
             }
             let padded = rows.next_multiple_of(S::LANES);
-            debug_assert!(padded * cols <= BUFFER && rows <= params::MAX_TILE_ROWS);
+            debug_assert!(padded * cols <= BUFFER && rows <= tile::MAX_ROWS);
             let mut buffer = TileBuffer::<T>::new();
             let across = buffer.as_mut_ptr().cast::<T>();
             for r in (0..rows).step_by(S::LANES) {

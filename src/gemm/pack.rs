@@ -5,7 +5,7 @@
 //! direction is transposed in registers, a block of vectors at a time.
 
 use super::output::Matrix;
-use super::params::{next_tile_rows, tile_cols, tile_rows};
+use super::tile::TileSize;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -20,14 +20,20 @@ pub(super) struct PackA<T> {
     a: Matrix<T>,
     m: usize,
     k: usize,
+    tile: TileSize,
     to: *mut T,
 }
 
 impl<T> PackA<T> {
     /// # Safety
     /// `a` is valid for reads of `m` × `k` elements, `to` for writes of [`packed_a_len`] elements.
-    pub(super) unsafe fn new(a: Matrix<T>, m: usize, k: usize, to: *mut T) -> Self {
-        PackA { a, m, k, to }
+    pub(super) unsafe fn new(
+        a: Matrix<T>,
+        (m, k): (usize, usize),
+        tile: TileSize,
+        to: *mut T,
+    ) -> Self {
+        PackA { a, m, k, tile, to }
     }
 }
 
@@ -36,26 +42,43 @@ impl<T: Float> Kernel<T> for PackA<T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let PackA { a, m, k, to } = self;
+        let PackA { a, m, k, tile, to } = self;
         // SAFETY: who made this vouches for A's block and for the panels.
         unsafe {
-            if a.row_stride == 1 && a.col_stride != 1 {
-                let mut row = 0;
-                while row < m {
-                    let first = row;
-                    for _ in 0..PANELS_AT_ONCE {
-                        row += next_tile_rows(m - row, tile_rows::<T, S>());
-                    }
-                    pack_columns(simd, a, (first, row), (m, k), to);
+            // Of each size by itself, so that a panel's rows are a constant.
+            match tile {
+                TileSize::Tall => pack_a(simd, a, (m, k), TileSize::Tall, to),
+                TileSize::Low => pack_a(simd, a, (m, k), TileSize::Low, to),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`PackA::new`].
+#[inline(always)]
+unsafe fn pack_a<T: Float, S: Simd<T>>(
+    simd: S,
+    a: Matrix<T>,
+    (m, k): (usize, usize),
+    tile: TileSize,
+    to: *mut T,
+) {
+    let in_columns = a.row_stride == 1 && a.col_stride != 1;
+    let mut row = 0;
+    while row < m {
+        let first = row;
+        // SAFETY: the caller vouches for A's block and for the panels.
+        unsafe {
+            if in_columns {
+                for _ in 0..PANELS_AT_ONCE {
+                    row += tile.next_rows::<T, S>(m - row);
                 }
+                pack_columns(simd, a, (first, row), (m, k), tile, to);
             } else {
-                let mut row = 0;
-                while row < m {
-                    let rows = next_tile_rows(m - row, tile_rows::<T, S>());
-                    let panel = Matrix { data: a.at(row, 0), ..a };
-                    pack_rows(simd, panel, rows, k, to.add(row * k));
-                    row += rows;
-                }
+                row += tile.next_rows::<T, S>(m - row);
+                let panel = Matrix { data: a.at(first, 0), ..a };
+                pack_rows(simd, panel, row - first, k, to.add(first * k));
             }
         }
     }
@@ -78,6 +101,7 @@ unsafe fn pack_columns<T: Float, S: Simd<T>>(
     a: Matrix<T>,
     (first, end): (usize, usize),
     (m, k): (usize, usize),
+    tile: TileSize,
     to: *mut T,
 ) {
     for p in 0..k {
@@ -86,15 +110,16 @@ unsafe fn pack_columns<T: Float, S: Simd<T>>(
         }
         let mut row = first;
         while row < end {
-            let rows = next_tile_rows(m - row, tile_rows::<T, S>());
+            let rows = tile.next_rows::<T, S>(m - row);
             for i in (0..rows).step_by(S::LANES) {
                 let len = S::LANES.min(rows - i);
+                let room = (k - p) * rows - i;
                 // SAFETY: the caller vouches for the elements. A vector reaches over elements of
-                // its panel that are written later; the last one is cut.
+                // its panel that are written later; the last ones are cut.
                 unsafe {
                     let x = simd.load_first_ptr(a.at(row + i, p), len);
                     let to = to.add(row * k + p * rows + i);
-                    match p + 1 == k {
+                    match room < S::LANES {
                         true => simd.store_first_ptr(x, to, len),
                         false => simd.store_ptr(x, to),
                     }
@@ -144,26 +169,27 @@ pub(super) struct PackB<T> {
     b: Matrix<T>,
     steps: usize,
     cols: usize,
+    tile: TileSize,
     to: *mut T,
     first_step: usize,
-    panel_len: usize,
+    k: usize,
 }
 
 impl<T> PackB<T> {
-    /// `b` begins at the first of `steps` steps of k, which is the panels' `first_step`. The panels
-    /// begin at `to`, `panel_len` elements apart.
+    /// `b` begins at the first of `steps` steps of k, which is the panels' `first_step` of `k`. The
+    /// panels begin at `to`.
     ///
     /// # Safety
     /// `b` is valid for reads of `steps` × `cols` elements, `to` for writes of the steps of the
     /// panels.
     pub(super) unsafe fn new(
         b: Matrix<T>,
-        (first_step, steps): (usize, usize),
+        (first_step, steps, k): (usize, usize, usize),
         cols: usize,
+        tile: TileSize,
         to: *mut T,
-        panel_len: usize,
     ) -> Self {
-        PackB { b, steps, cols, to, first_step, panel_len }
+        PackB { b, steps, cols, tile, to, first_step, k }
     }
 }
 
@@ -172,18 +198,29 @@ impl<T: Float> Kernel<T> for PackB<T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let PackB { b, steps, cols, first_step, panel_len, .. } = self;
-        let mut to = self.to;
-        for col in (0..cols).step_by(tile_cols::<T, S>()) {
-            let panel_cols = tile_cols::<T, S>().min(cols - col);
-            let width = panel_cols.next_multiple_of(S::LANES);
-            let panel = Matrix { data: b.at(0, col), ..b };
-            // SAFETY: who made this vouches for the steps of B and of the panels.
-            unsafe {
-                pack_panel(simd, panel, steps, (panel_cols, width), to.add(first_step * width))
-            };
-            to = to.wrapping_add(panel_len);
+        // SAFETY: who made this vouches for the steps of B and of the panels.
+        unsafe {
+            // Of each size by itself, so that a panel's columns are a constant.
+            match self.tile {
+                TileSize::Tall => pack_b(simd, self, TileSize::Tall),
+                TileSize::Low => pack_b(simd, self, TileSize::Low),
+            }
         }
+    }
+}
+
+/// # Safety
+/// As [`PackB::new`].
+#[inline(always)]
+unsafe fn pack_b<T: Float, S: Simd<T>>(simd: S, what: PackB<T>, tile: TileSize) {
+    let PackB { b, steps, cols, first_step, k, mut to, .. } = what;
+    for col in (0..cols).step_by(tile.cols::<T, S>()) {
+        let panel_cols = tile.cols::<T, S>().min(cols - col);
+        let width = panel_cols.next_multiple_of(S::LANES);
+        let panel = Matrix { data: b.at(0, col), ..b };
+        // SAFETY: the caller vouches for the steps of B and of the panels.
+        unsafe { pack_panel(simd, panel, steps, (panel_cols, width), to.add(first_step * width)) };
+        to = to.wrapping_add(tile.cols::<T, S>() * k);
     }
 }
 
@@ -241,6 +278,7 @@ mod tests {
         a: Matrix<f32>,
         m: usize,
         k: usize,
+        tile: TileSize,
     }
 
     impl Kernel<f32> for Packed {
@@ -248,10 +286,10 @@ mod tests {
 
         #[inline(always)]
         fn run<S: Simd<f32>>(self, simd: S) -> Vec<f32> {
-            let Packed { a, m, k } = self;
+            let Packed { a, m, k, tile } = self;
             let mut packed = vec![f32::NAN; packed_a_len::<f32, S>(m, k)];
             // SAFETY: the tests below vouch for `a`; the buffer has room.
-            simd.call(unsafe { PackA::new(a, m, k, packed.as_mut_ptr()) });
+            simd.call(unsafe { PackA::new(a, (m, k), tile, packed.as_mut_ptr()) });
             packed.truncate(m * k);
             packed
         }
@@ -269,11 +307,13 @@ mod tests {
             let in_columns = Matrix { data: columns.as_ptr(), row_stride: 1, col_stride: m };
             let apart = Matrix { data: scattered.as_ptr(), row_stride: 2 * k, col_stride: 2 };
             for token in isa::available().filter_map(Token::new) {
-                let pack = |a| token.run(Packed { a, m, k });
-                let want = pack(apart);
-                assert!(want.iter().all(|x| !x.is_nan()), "all {m} rows are packed");
-                assert_eq!(pack(in_rows), want, "{m} rows in rows");
-                assert_eq!(pack(in_columns), want, "{m} rows in columns");
+                for tile in [TileSize::Tall, TileSize::Low] {
+                    let pack = |a| token.run(Packed { a, m, k, tile });
+                    let want = pack(apart);
+                    assert!(want.iter().all(|x| !x.is_nan()), "all {m} rows are packed");
+                    assert_eq!(pack(in_rows), want, "{m} rows in rows");
+                    assert_eq!(pack(in_columns), want, "{m} rows in columns");
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ use std::ops::Range;
 pub(super) const MOST_ROWS: usize = 8;
 
 /// Rows of B that are read side by side: the more, the less often the sums are.
-const fn steps_at_once(rows: usize) -> usize {
+pub(super) const fn steps_at_once(rows: usize) -> usize {
     if rows <= 2 { 8 } else { 4 }
 }
 

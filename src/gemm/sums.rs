@@ -10,7 +10,7 @@
 //! L2. So a tile asks for a few lines every [`CHUNK`] steps, never for many at once.
 
 use super::microkernel::{Fetch, Lies, RowCopy, Tile};
-use super::params::TILE_VECTORS;
+use super::tile::TALL_VECTORS;
 use crate::arch::Simd;
 use crate::float::Float;
 use std::mem::MaybeUninit;
@@ -23,9 +23,6 @@ const CHUNK: usize = 16;
 
 /// Rows of C to fetch at a time.
 const C_ROWS: usize = 2;
-
-/// Steps of k from which it pays to fetch C's tile, and operands ahead of their use.
-const FETCHING_STEPS: usize = 48;
 
 /// Rows of a tile from which there is time to fetch operands ahead.
 const FETCHING_ROWS: usize = 5;
@@ -50,13 +47,8 @@ pub(super) unsafe fn of_tile<
     // SAFETY: the caller vouches for the contract, which has k steps. `before` is written at the end of
     // every group but the last, and read at the end of every group but the first.
     unsafe {
-        if tile.k < FETCHING_STEPS && !COPIES {
-            let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, false>::new(simd, tile);
-            sums.steps(simd, tile.k);
-            return sums.acc;
-        }
         let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, KEEPS_B, true>::new(simd, tile);
-        let mut aside = Aside::new(tile, if VECTORS <= TILE_VECTORS { ROWS } else { 0 });
+        let mut aside = Aside::new(tile, if VECTORS <= TALL_VECTORS { ROWS } else { 0 });
         let mut before = MaybeUninit::uninit();
         let mut left = tile.k;
         loop {
@@ -83,6 +75,28 @@ pub(super) unsafe fn of_tile<
         }
         sums.acc
     }
+}
+
+/// The tile of A·B where k is less than a group, and too short to see to anything else.
+///
+/// # Safety
+/// As [`microkernel::run`](super::microkernel::run).
+#[inline(always)]
+pub(super) unsafe fn of_short_tile<
+    T: Float,
+    S: Simd<T>,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const LIES: u8,
+>(
+    simd: S,
+    tile: &Tile<'_, T>,
+) -> [[S::V; VECTORS]; ROWS] {
+    debug_assert!(tile.k <= GROUP);
+    let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, false, false>::new(simd, tile);
+    // SAFETY: the caller vouches for the contract, which has k steps.
+    unsafe { sums.steps(simd, tile.k) };
+    sums.acc
 }
 
 /// The sums of a tile so far, and where its operands go on.
@@ -115,15 +129,11 @@ impl<
 > Sums<T, S, ROWS, VECTORS, LIES, KEEPS_B, FETCHES>
 {
     const IN_ROWS: bool = LIES == Lies::InRows as u8;
-    const FETCHES_B: bool = FETCHES && (KEEPS_B || VECTORS > TILE_VECTORS || ROWS >= FETCHING_ROWS);
+    const FETCHES_B: bool = FETCHES && (KEEPS_B || VECTORS > TALL_VECTORS || ROWS >= FETCHING_ROWS);
     const FETCHES_A: bool = FETCHES && !Self::IN_ROWS && ROWS >= FETCHING_ROWS;
 
     /// How many steps ahead operands are fetched.
-    const AHEAD: usize = match (KEEPS_B, VECTORS > TILE_VECTORS) {
-        (true, _) => 6,
-        (_, true) => 2,
-        _ => 8,
-    };
+    const AHEAD: usize = if KEEPS_B { 6 } else { 8 };
 
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {

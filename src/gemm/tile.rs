@@ -1,0 +1,146 @@
+//! The sizes of tiles: C's rows and vectors that the microkernel holds in registers.
+//!
+//! A *tall* tile does the most multiply-adds for each element that it reads. A *low* one is as many
+//! cache lines wide as C's rows should be written at a time: where k is short, writing is most of the
+//! work, and a tall tile's rows each lie in another page. With few rows of C, tiles are *wide*, so that
+//! there are sums enough to keep the multipliers busy and B is read in long pieces.
+
+use crate::arch::Simd;
+use crate::float::Float;
+
+/// Vectors in a row of a tall tile.
+pub(super) const TALL_VECTORS: usize = 2;
+
+/// Vectors in a row of a low tile.
+pub(super) const LOW_VECTORS: usize = 4;
+
+/// The most rows a tile has with any instruction set.
+pub(super) const MAX_ROWS: usize = 14;
+
+/// Steps of k from which tiles are tall, and see to what is needed next.
+pub(super) const LONG_STEPS: usize = 48;
+
+/// The size of full tiles. Its numbers are constants of a token, which divide faster than others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum TileSize {
+    /// 14 × 2 accumulators of the 32 registers of AVX-512, 6 × 2 of 16.
+    Tall,
+    /// 6 × 4 accumulators of 32. Where there are 16, it is not faster.
+    Low,
+}
+
+impl TileSize {
+    /// For a product with `cols` columns and `k` steps.
+    pub(super) const fn new<T: Float, S: Simd<T>>(cols: usize, k: usize) -> Self {
+        if has_32::<T, S>() && k < LONG_STEPS && cols >= LOW_VECTORS * S::LANES {
+            TileSize::Low
+        } else {
+            TileSize::Tall
+        }
+    }
+
+    /// Vectors in a row.
+    pub(super) const fn vectors(self) -> usize {
+        match self {
+            TileSize::Tall => TALL_VECTORS,
+            TileSize::Low => LOW_VECTORS,
+        }
+    }
+
+    pub(super) const fn cols<T: Float, S: Simd<T>>(self) -> usize {
+        self.vectors() * S::LANES
+    }
+
+    pub(super) const fn rows<T: Float, S: Simd<T>>(self) -> usize {
+        match self {
+            TileSize::Tall if has_32::<T, S>() => MAX_ROWS,
+            TileSize::Tall | TileSize::Low => 6,
+        }
+    }
+
+    /// Rows of the next tile where `left` are left.
+    pub(super) fn next_rows<T: Float, S: Simd<T>>(self, left: usize) -> usize {
+        next_rows(left, self.rows::<T, S>())
+    }
+
+    /// How many tiles `rows` rows are cut into.
+    pub(super) const fn count<T: Float, S: Simd<T>>(self, rows: usize) -> usize {
+        match self {
+            TileSize::Tall => rows.div_ceil(const { TileSize::Tall.rows::<T, S>() }),
+            TileSize::Low => rows.div_ceil(const { TileSize::Low.rows::<T, S>() }),
+        }
+    }
+
+    /// How many of them are full.
+    pub(super) const fn full<T: Float, S: Simd<T>>(self, rows: usize) -> usize {
+        let (count, most) = (self.count::<T, S>(rows), self.rows::<T, S>());
+        match count * most - rows {
+            0 => count,
+            1 => count - 1,
+            _ => count.saturating_sub(2),
+        }
+    }
+}
+
+/// Vectors in a row of a tile for a product of `rows` rows.
+pub(super) const fn wide_vectors<T: Float, S: Simd<T>>(rows: usize) -> usize {
+    match (has_32::<T, S>(), rows) {
+        (true, 0..=2) | (_, 0..=1) => 8,
+        (true, 3..=6) | (_, 2) => 4,
+        _ => TALL_VECTORS,
+    }
+}
+
+/// Whether there are 32 registers, not 16.
+const fn has_32<T: Float, S: Simd<T>>() -> bool {
+    S::LANES * size_of::<T>() == 64
+}
+
+/// Rows of the next tile of at most `most` where `left` are left: full tiles, and two of like height
+/// at the end, since a tile of a row or two would leave the multipliers idle.
+pub(super) fn next_rows(left: usize, most: usize) -> usize {
+    match left {
+        left if left >= 2 * most => most,
+        left if left > most => left.div_ceil(2),
+        left => left,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::{Kernel, Token};
+    use crate::isa;
+
+    struct Cut(TileSize);
+
+    impl Kernel<f32> for Cut {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd<f32>>(self, _simd: S) {
+            let most = self.0.rows::<f32, S>();
+            for rows in 1..100 {
+                let (mut left, mut tiles, mut full) = (rows, 0, 0);
+                while left > 0 {
+                    let tile = self.0.next_rows::<f32, S>(left);
+                    assert!(tile >= 1 && tile <= most && tile <= left);
+                    assert!(rows < most || tile >= most / 2, "{rows} rows: a tile of {tile}");
+                    left -= tile;
+                    tiles += 1;
+                    full += usize::from(tile == most);
+                }
+                let counted = (self.0.count::<f32, S>(rows), self.0.full::<f32, S>(rows));
+                assert_eq!((tiles, full), counted, "{rows} rows");
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_cover_all_rows_and_none_is_a_sliver() {
+        for token in isa::available().filter_map(Token::new) {
+            token.run(Cut(TileSize::Tall));
+            token.run(Cut(TileSize::Low));
+        }
+    }
+}

@@ -26,14 +26,17 @@ fn size(m: &Matrix) -> Matrix {
     m.map(f64::abs)
 }
 
-/// Of a·b, where they are off by `a_error` and `b_error` before.
+/// Of a·b, where they are off by `a_error` and `b_error` before. A term that underflows is lost, which
+/// what it is multiplied by later makes larger.
 fn product<T: Float>(a: &Matrix, a_error: &Matrix, b: &Matrix, b_error: &Matrix) -> Matrix {
     let units = bounds::gemm_units::<T>(a.cols);
     Matrix::from_fn(a.rows, b.cols, |row, col| {
         let term = |i: usize| {
             let (a, a_error) = (a.at(row, i).abs(), a_error.at(row, i));
             let (b, b_error) = (b.at(i, col).abs(), b_error.at(i, col));
-            units * (a + a_error) * (b + b_error) + a_error * (b + b_error) + a * b_error
+            let (most_a, most_b) = (a + a_error, b + b_error);
+            let lost = if most_a > 0.0 && most_b > 0.0 { bounds::tiny::<T>() } else { 0.0 };
+            units * most_a * most_b + a_error * most_b + a * b_error + lost
         };
         (0..a.cols).map(term).sum()
     })

@@ -15,6 +15,7 @@ pub(crate) mod caches;
 pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 mod pieces;
+pub(crate) mod prefetch;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
@@ -198,14 +199,6 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
             unsafe { to.add(i).write(self.reduce_add(*from.add(i))) };
         }
     }
-
-    /// Asks for the cache line at an address, which need not be valid, to be fetched.
-    #[inline(always)]
-    fn prefetch(self, _at: *const T) {}
-
-    /// As [`prefetch`](Self::prefetch), into the second-level cache.
-    #[inline(always)]
-    fn prefetch_l2(self, _at: *const T) {}
 
     /// Runs a kernel in a function of its own, compiled for this instruction set.
     fn call<K: Kernel<T>>(self, kernel: K) -> K::Output;

@@ -43,6 +43,7 @@ pub(super) fn run_as<T: Float>(
     if parts == 1 {
         return compute(&job, 0..job.rows, 0..job.cols);
     }
+    let job = Job { output: Output { shared: true, ..job.output }, ..job };
     let (part_rows, part_cols) = job.parts(way, parts);
     let across = job.cols.div_ceil(part_cols);
     let count = job.rows.div_ceil(part_rows) * across;
@@ -79,6 +80,7 @@ impl<T: Float> Job<T> {
             c: c.as_mut_ptr(),
             row_stride: c.row_stride(),
             col_stride: c.col_stride(),
+            shared: false,
             transposed: false,
             biases: None,
             relu: false,

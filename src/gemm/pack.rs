@@ -6,7 +6,7 @@
 
 use super::output::Matrix;
 use super::tile::TileSize;
-use crate::arch::{Kernel, Simd};
+use crate::arch::{Kernel, Simd, prefetch};
 use crate::float::Float;
 
 /// Elements that packing `m` × `k` of A takes. Vectors are stored whole, over elements that are
@@ -106,7 +106,7 @@ unsafe fn pack_columns<T: Float, S: Simd<T>>(
 ) {
     for p in 0..k {
         for row in (first..end).step_by(64 / size_of::<T>()) {
-            simd.prefetch(a.at(row, p + COLUMNS_AHEAD));
+            prefetch::to_l1(a.at(row, p + COLUMNS_AHEAD));
         }
         let mut row = first;
         while row < end {

@@ -11,7 +11,7 @@
 
 use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
 use super::tile::TALL_VECTORS;
-use crate::arch::Simd;
+use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::mem::MaybeUninit;
 
@@ -54,7 +54,7 @@ pub(super) unsafe fn of_tile<
         loop {
             let group = left.min(GROUP);
             for _ in 0..group / CHUNK {
-                aside.fetch::<S, VECTORS>(simd, tile);
+                aside.fetch::<S, VECTORS>(tile);
                 if copies {
                     aside.copy::<S, VECTORS>(simd);
                 }
@@ -175,11 +175,11 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
             // Of one step there may be any stride.
             let b_ahead = self.b.wrapping_add(self.b_step.wrapping_mul(Self::AHEAD));
             for j in 0..VECTORS {
-                simd.prefetch(b_ahead.wrapping_add(j * S::LANES));
+                prefetch::to_l1(b_ahead.wrapping_add(j * S::LANES));
             }
         }
         if Self::FETCHES_A {
-            simd.prefetch(self.a.wrapping_add(self.a_step.wrapping_mul(Self::AHEAD)));
+            prefetch::to_l1(self.a.wrapping_add(self.a_step.wrapping_mul(Self::AHEAD)));
         }
         if Self::KEEPS_B {
             self.keep = self.keep.wrapping_add(VECTORS * S::LANES);
@@ -222,19 +222,21 @@ impl<T: Float> Aside<T> {
 
     /// Asks for some cache lines.
     #[inline(always)]
-    fn fetch<S: Simd<T>, const VECTORS: usize>(&mut self, simd: S, tile: &Tile<'_, T>) {
+    fn fetch<S: Simd<T>, const VECTORS: usize>(&mut self, tile: &Tile<'_, T>) {
         for _ in 0..C_ROWS.min(self.c_rows) {
-            for j in 0..VECTORS {
-                simd.prefetch_l2(self.c.wrapping_add(j * S::LANES));
+            let last = self.c.wrapping_add(VECTORS * S::LANES - 1);
+            let lines = (0..VECTORS).map(|j| self.c.wrapping_add(j * S::LANES)).chain([last]);
+            match tile.output.shared {
+                true => lines.for_each(prefetch::to_write),
+                false => lines.for_each(prefetch::to_l2),
             }
-            simd.prefetch_l2(self.c.wrapping_add(VECTORS * S::LANES - 1));
             self.c = self.c.wrapping_add(tile.output.row_stride);
         }
         self.c_rows = self.c_rows.saturating_sub(C_ROWS);
         let fetch = &mut self.fetch;
         for _ in 0..tile.fetch.at_once.min(fetch.rows) {
             for line in 0..tile.fetch.lines {
-                simd.prefetch_l2(fetch.at.wrapping_add(line * (64 / size_of::<T>())));
+                prefetch::to_l2(fetch.at.wrapping_add(line * (64 / size_of::<T>())));
             }
             fetch.at = fetch.at.wrapping_add(tile.fetch.stride);
         }

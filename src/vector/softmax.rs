@@ -10,7 +10,7 @@
 
 use super::sums::{BLOCKS, Careful, Extended, Plain, Total, VECTORS};
 use super::{exp::Divisor, ln::ln_1p, reduce};
-use crate::arch::{MAX_LANES, Simd};
+use crate::arch::{MAX_LANES, Simd, prefetch};
 use crate::float::Float;
 use std::marker::PhantomData;
 
@@ -227,9 +227,9 @@ unsafe fn sum<T: Float, S: Simd<T>>(
                 }
             }
             for line in (start..start + block).step_by(LINE / size_of::<T>()) {
-                s.prefetch(next.0.wrapping_add(line));
+                prefetch::to_l1(next.0.wrapping_add(line));
                 if to.is_some() {
-                    s.prefetch(next.1.wrapping_add(line));
+                    prefetch::to_l1(next.1.wrapping_add(line));
                 }
             }
         }

@@ -303,18 +303,6 @@ impl Simd<f32> for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, at: *const f32) {
-        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
-
-    #[inline(always)]
-    fn prefetch_l2(self, at: *const f32) {
-        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
-    }
-
-    #[inline(always)]
     fn call<K: Kernel<f32>>(self, kernel: K) -> K::Output {
         self.enter(kernel)
     }

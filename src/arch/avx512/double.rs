@@ -264,18 +264,6 @@ impl Simd<f64> for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(self, at: *const f64) {
-        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
-
-    #[inline(always)]
-    fn prefetch_l2(self, at: *const f64) {
-        // SAFETY: every x86-64 processor has the instruction, and no address makes it fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
-    }
-
-    #[inline(always)]
     fn call<K: Kernel<f64>>(self, kernel: K) -> K::Output {
         self.enter(kernel)
     }

@@ -1,6 +1,7 @@
-//! A training step's last layer with many classes, in f32: the layer and its loss fused, which holds
-//! a chunk of logits, and apart, which holds them all, with all gradients. One element of throughput
-//! is one floating-point operation of the three products.
+//! A training step's last layer with many classes, in f32, with all gradients: the layer and its loss
+//! fused, which holds a chunk of logits; apart, which holds them all and their gradient; and apart in
+//! place, where the gradient is written over the logits. One element of throughput is one
+//! floating-point operation of the three products.
 
 mod common;
 
@@ -34,18 +35,41 @@ impl Memory {
     }
 }
 
-fn apart(head: &Head<'_, f32>, logits: &mut [f32], memory: &mut Memory, par: Par) -> Result<f32> {
+/// The layer and the loss apart, with memory for the gradient of the logits or over them.
+fn apart(
+    head: &Head<'_, f32>,
+    (logits, grad_logits): (&mut [f32], Option<&mut [f32]>),
+    memory: &mut Memory,
+    par: Par,
+) -> Result<f32> {
     let mut logits = MatMut::new(logits, BATCH, CLASSES)?;
     let (gradients, losses) = memory.gradients()?;
-    dense::forward(head.inputs, head.weights, head.biases, logits.reborrow(), par)?;
-    let loss = softmax_cross_entropy::forward_backward_in_place(
-        logits.reborrow(),
-        head.targets,
-        &head.options,
-        losses,
-        par,
-    )?;
-    dense::backward(head.inputs, head.weights, logits.as_ref(), gradients, par)?;
+    let Head { inputs, weights, biases, targets, options } = *head;
+    dense::forward(inputs, weights, biases, logits.reborrow(), par)?;
+    let loss = match grad_logits {
+        Some(grad) => {
+            let mut grad = MatMut::new(grad, BATCH, CLASSES)?;
+            let output = grad.reborrow();
+            let loss = softmax_cross_entropy::forward_backward(
+                logits.as_ref(),
+                targets,
+                &options,
+                losses,
+                output,
+                par,
+            )?;
+            dense::backward(inputs, weights, grad.as_ref(), gradients, par)?;
+            loss
+        }
+        None => {
+            let output = logits.reborrow();
+            let loss = softmax_cross_entropy::forward_backward_in_place(
+                output, targets, &options, losses, par,
+            )?;
+            dense::backward(inputs, weights, logits.as_ref(), gradients, par)?;
+            loss
+        }
+    };
     Ok(loss)
 }
 
@@ -81,7 +105,8 @@ fn bench(criterion: &mut Criterion) {
         biases: vec![0.0; CLASSES],
         losses: vec![0.0; BATCH],
     };
-    let (mut workspace, mut logits) = (Workspace::new(), vec![0.0; BATCH * CLASSES]);
+    let mut workspace = Workspace::new();
+    let (mut logits, mut grad_logits) = (vec![0.0; BATCH * CLASSES], vec![0.0; BATCH * CLASSES]);
     for threads in Threads::choices(true) {
         let parameter = format!("batch{BATCH}_{INPUTS}x{CLASSES}");
         let id = |what: &str| BenchmarkId::new(format!("{what}-{}", threads.engine()), &parameter);
@@ -93,8 +118,18 @@ fn bench(criterion: &mut Criterion) {
         });
         group.bench_function(id("apart"), |bencher| {
             threads.measure(bencher, |par| {
-                let loss = apart(&head, &mut logits, &mut memory, par);
-                std::hint::black_box(loss.expect("shapes that fit"));
+                let held = (&mut logits[..], Some(&mut grad_logits[..]));
+                std::hint::black_box(
+                    apart(&head, held, &mut memory, par).expect("shapes that fit"),
+                );
+            });
+        });
+        group.bench_function(id("apart_in_place"), |bencher| {
+            threads.measure(bencher, |par| {
+                let held = (&mut logits[..], None);
+                std::hint::black_box(
+                    apart(&head, held, &mut memory, par).expect("shapes that fit"),
+                );
             });
         });
     }

@@ -6,7 +6,7 @@
 //! long and C small.
 
 use super::driver::Job;
-use super::output::{Matrix, WriteTile};
+use super::output::{Matrix, Output, WriteTile};
 use super::tile::next_rows;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -26,8 +26,22 @@ pub(super) const fn tiles<T: Float, S: Simd<T>>(rows: usize, cols: usize) -> (us
     (rows.div_ceil(most_rows::<T, S>()), cols.div_ceil(MOST_COLS))
 }
 
-/// Columns that are finished together.
+/// Columns that are finished together, at most.
 const BLOCK_COLS: usize = 32;
+
+/// Elements that are finished together, at most: a tile's rows of as many columns.
+const BLOCK_VECTORS: usize = 6 * BLOCK_COLS;
+
+/// Whether blocks of C are finished as one row: they have all columns, and rows lie one after the other.
+pub(super) fn is_one_row<T: Float>(job: &Job<T>) -> bool {
+    job.cols <= BLOCK_COLS && job.output.is_one_row(job.cols)
+}
+
+/// The rows that are finished together, in whole tiles.
+fn rows_at_once<T: Float, S: Simd<T>>(cols: usize) -> usize {
+    let most = const { most_rows::<T, S>() };
+    BLOCK_VECTORS / cols / most * most
+}
 
 /// Some rows and columns of a product whose A lies in rows. B is packed unless it lies in columns.
 pub(super) struct DotPart<'a, T> {
@@ -74,15 +88,39 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
                 unsafe { pack_cols(simd, b, job.k, width, to) };
                 b = Matrix { data: to, row_stride: 1, col_stride: padded::<T, S>(job.k) };
             }
-            let mut row = rows.start;
-            while row < rows.end {
-                let height = next_rows(rows.end - row, most_rows::<T, S>());
+            let height = rows_at_once::<T, S>(width);
+            let mut repeated = MaybeUninit::<[T; BLOCK_VECTORS]>::uninit();
+            let to = repeated.as_mut_ptr().cast::<T>();
+            let is_one_row = width == job.cols && is_one_row(job);
+            let biases = job.output.biases.filter(|_| is_one_row).map(|biases| {
+                // SAFETY: there is one for each column; a block has as many elements as `repeated`.
+                unsafe { repeat(biases, width, height.min(rows.len()), to) };
+                to.cast_const()
+            });
+            for row in rows.clone().step_by(height) {
                 let a = Matrix { data: job.a.at(row, 0), ..job.a };
+                let shape = (height.min(rows.end - row), width);
+                let output = match is_one_row {
+                    true => &job.output.as_one_row(row, biases),
+                    false => &job.output,
+                };
+                let place = (!is_one_row).then_some((row, col));
                 // SAFETY: who made the part vouches for its operands and its place in C.
-                unsafe { block(simd, job, a, b, (row, col), (height, width)) };
-                row += height;
+                unsafe { block(simd, (a, b, job.k), shape, output, place) };
             }
         }
+    }
+}
+
+/// Writes `cols` elements `times` times, one after the other.
+///
+/// # Safety
+/// `from` is valid for reads of `cols` elements, `to` for writes of `times` · `cols`.
+#[inline(always)]
+unsafe fn repeat<T: Float>(from: *const T, cols: usize, times: usize, to: *mut T) {
+    for (i, j) in (0..times).flat_map(|i| (0..cols).map(move |j| (i, j))) {
+        // SAFETY: the caller vouches for both.
+        unsafe { to.add(i * cols + j).write(*from.add(j)) };
     }
 }
 
@@ -117,7 +155,11 @@ unsafe fn pack_cols<T: Float, S: Simd<T>>(
     }
 }
 
-/// Computes the block of C at `place`, at most a tile's rows and `BLOCK_COLS` columns.
+/// Computes a block of C of at most `BLOCK_COLS` columns and [`rows_at_once`] rows, which is written at
+/// `place`, or as one row.
+///
+/// Tiles leave each element's vector in a buffer, row by row, so that all of them are summed together,
+/// as many at a time as there are lanes.
 ///
 /// # Safety
 /// The rows lie in A and along k, the columns in B and along k; the block lies in C, biases and
@@ -125,34 +167,46 @@ unsafe fn pack_cols<T: Float, S: Simd<T>>(
 #[inline(always)]
 unsafe fn block<T: Float, S: Simd<T>>(
     simd: S,
-    job: &Job<T>,
-    a: Matrix<T>,
-    b: Matrix<T>,
-    (row, col): (usize, usize),
+    (a, b, k): (Matrix<T>, Matrix<T>, usize),
     (rows, cols): (usize, usize),
+    output: &Output<T>,
+    place: Option<(usize, usize)>,
 ) {
-    let mut buffer = MaybeUninit::<[T; 6 * BLOCK_COLS]>::uninit();
-    let tile = buffer.as_mut_ptr().cast::<T>();
-    let mut j = 0;
-    while j < cols {
-        let width = next_rows(cols - j, MOST_COLS);
-        let to = tile.wrapping_add(j);
-        let args = Dots { k: job.k, a, b: Matrix { data: b.at(0, j), ..b }, to };
-        // SAFETY: the caller vouches for the operands; the tile lies in the buffer.
-        unsafe { dots(simd, rows, width, args) };
-        j += width;
+    let mut vectors = MaybeUninit::<[S::V; BLOCK_VECTORS]>::uninit();
+    let mut sums = MaybeUninit::<[T; BLOCK_VECTORS]>::uninit();
+    let (vectors, tile) = (vectors.as_mut_ptr().cast::<S::V>(), sums.as_mut_ptr().cast::<T>());
+    let mut i = 0;
+    while i < rows {
+        let height = next_rows(rows - i, most_rows::<T, S>());
+        let mut j = 0;
+        while j < cols {
+            let width = next_rows(cols - j, MOST_COLS);
+            let (a, b) = (Matrix { data: a.at(i, 0), ..a }, Matrix { data: b.at(0, j), ..b });
+            let to = vectors.wrapping_add(i * cols + j).cast();
+            let args = Dots { k, a, b, to, stride: cols };
+            // SAFETY: the caller vouches for the operands; the tile lies in the buffer.
+            unsafe { dots(simd, height, width, args) };
+            j += width;
+        }
+        i += height;
     }
-    let output = &job.output;
-    simd.call(WriteTile { tile, stride: BLOCK_COLS, rows, cols, row, col, output });
+    // SAFETY: the tiles have written rows × cols vectors, of which the buffers hold as many.
+    unsafe { simd.sums_ptr(vectors, rows * cols, tile) };
+    simd.call(match place {
+        Some((row, col)) => WriteTile { tile, stride: cols, rows, cols, row, col, output },
+        None => WriteTile { tile, stride: 0, rows: 1, cols: rows * cols, row: 0, col: 0, output },
+    });
 }
 
-/// A tile of dot products: rows from `a` on by columns from `b` on, to rows of `BLOCK_COLS`.
+/// A tile of dot products: rows from `a` on by columns from `b` on. Of each, a vector is written that
+/// has yet to be summed; a row's begin `stride` vectors after those of the row before.
 #[derive(Clone, Copy)]
 struct Dots<T> {
     k: usize,
     a: Matrix<T>,
     b: Matrix<T>,
     to: *mut T,
+    stride: usize,
 }
 
 /// # Safety
@@ -183,12 +237,11 @@ impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, 
     #[inline(always)]
     #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
     fn run<S: Simd<T>>(self, simd: S) {
-        let Dots { k, a, b, to } = self.0;
+        let Dots { k, a, b, to, stride } = self.0;
         let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
         let whole = k / S::LANES * S::LANES;
-        let mut sums = MaybeUninit::<[[T; COLS]; ROWS]>::uninit();
         // SAFETY: `dots` is the only one to make this, and its caller vouches for ROWS rows, COLS
-        // columns and the tile. The accumulators and the sums are as many.
+        // columns and the tile.
         unsafe {
             for p in (0..whole).step_by(S::LANES) {
                 let mut y = [simd.splat(T::ZERO); COLS];
@@ -211,11 +264,9 @@ impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, 
                     }
                 }
             }
-            let each = acc;
-            simd.sums_ptr(each.as_ptr().cast(), ROWS * COLS, sums.as_mut_ptr().cast());
             for i in 0..ROWS {
                 for j in 0..COLS {
-                    to.add(i * BLOCK_COLS + j).write((*sums.as_ptr())[i][j]);
+                    simd.store_ptr(acc[i][j], to.add((i * stride + j) * S::LANES));
                 }
             }
         }

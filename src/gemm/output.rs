@@ -91,6 +91,21 @@ impl<T: Float> Output<T> {
             && self.mask.is_none_or(|mask| mask.col_stride == 1)
     }
 
+    /// Whether C's rows of `cols` elements, and the mask's, lie one after the other.
+    #[inline(always)]
+    pub(super) fn is_one_row(&self, cols: usize) -> bool {
+        let mask_is = self.mask.is_none_or(|mask| mask.row_stride == cols);
+        self.is_direct() && self.row_stride == cols && mask_is
+    }
+
+    /// From `row` on as a single row, if it [is one](Self::is_one_row); its biases are those of the
+    /// rows, repeated.
+    #[inline(always)]
+    pub(super) fn as_one_row(&self, row: usize, biases: Option<*const T>) -> Self {
+        let mask = self.mask.map(|mask| Matrix { data: mask.at(row, 0), ..mask });
+        Output { c: self.at(row, 0), biases, mask, ..*self }
+    }
+
     #[inline(always)]
     pub(super) fn at(&self, row: usize, col: usize) -> *mut T {
         self.c.wrapping_add(row * self.row_stride + col * self.col_stride)

@@ -45,10 +45,12 @@ const WRITE: f64 = 8.0;
 const WRITE_TURNED: f64 = 50.0;
 /// A step of a dot product, whose operands are both read from memory.
 const DOT_STEP: f64 = 1.15;
-/// To sum the lanes of a tile of dot products.
-const DOT_SUMS: f64 = 36.0;
+/// To begin and end a tile of dot products.
+const DOT_TILE: f64 = 45.0;
+/// To sum the lanes of one of them.
+const DOT_SUM: f64 = 4.0;
 /// To finish a vector of C that comes from dot products.
-const DOT_WRITE: f64 = 48.0;
+const DOT_WRITE: f64 = 12.0;
 /// To begin with rows of B.
 const STREAM: f64 = 30.0;
 /// To load and store a vector of sums in which some rows of B are added up.
@@ -146,13 +148,17 @@ impl<T: Float> Job<T> {
         let (rows, cols, k) = (self.rows as f64, self.cols as f64, self.k as f64);
         let across = self.cols.div_ceil(S::LANES) as f64;
         let tiles = down as f64 * beside as f64;
+        let vectors = match dot::is_one_row(self) {
+            true => rows * cols / S::LANES as f64,
+            false => rows * across,
+        };
         let pack_b = match (self.b.row_stride, self.b.col_stride) {
             (1, _) => 0.0,
             (_, 1) => across * S::LANES as f64 * steps * TRANSPOSE,
             _ => cols * k,
         };
         let sums = steps * (rows * cols * DOT_STEP).max(tiles * LATENCY);
-        sums + tiles * DOT_SUMS + rows * across * DOT_WRITE + pack_b
+        sums + tiles * DOT_TILE + rows * cols * DOT_SUM + vectors * DOT_WRITE + pack_b
     }
 
     /// The price of computing it by rows of B.

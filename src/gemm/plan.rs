@@ -76,8 +76,13 @@ impl<T: Float> Kernel<T> for BestWay<'_, T> {
         if job.can_go(Way::Stream) && vectors_of_b >= STREAM_VECTORS {
             return Way::Stream;
         }
-        let ways = Way::ALL.into_iter().filter(|&way| job.can_go(way));
-        let prices = ways.map(|way| (job.price::<S>(way), way));
+        let ways: &[Way] = match job.fills_lanes::<S>() {
+            true if job.can_go(Way::Stream) => &[Way::Columns, Way::Stream],
+            true => return Way::Columns,
+            false => &Way::ALL,
+        };
+        let ways = ways.iter().filter(|&&way| job.can_go(way));
+        let prices = ways.map(|&way| (job.price::<S>(way), way));
         prices.min_by(|a, b| a.0.total_cmp(&b.0)).expect("columns are always possible").1
     }
 }
@@ -91,6 +96,13 @@ impl<T: Float> Job<T> {
             Way::Dots => self.a.col_stride == 1,
             Way::Stream => self.rows <= stream::MOST_ROWS && self.b.col_stride == 1,
         }
+    }
+
+    /// Whether no lane stays idle and B need not be transposed, so that C's columns belong in the lanes:
+    /// small products are done in the time that prices take.
+    fn fills_lanes<S: Simd<T>>(&self) -> bool {
+        let vectors = self.cols / S::LANES;
+        self.b.col_stride == 1 && vectors >= 4 && vectors * S::LANES == self.cols
     }
 
     fn price<S: Simd<T>>(&self, way: Way) -> f64 {

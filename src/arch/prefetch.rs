@@ -15,6 +15,7 @@ pub(crate) fn to_l1<T>(at: *const T) {
 }
 
 /// Asks for a line in the second-level cache.
+#[cfg(any(target_arch = "x86_64", test))]
 #[inline(always)]
 pub(crate) fn to_l2<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -28,6 +29,7 @@ pub(crate) fn to_l2<T>(at: *const T) {
 }
 
 /// Asks for a line to write to, which other cores then no longer hold.
+#[cfg(any(target_arch = "x86_64", test))]
 #[inline(always)]
 pub(crate) fn to_write<T>(at: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -28,11 +28,13 @@ mod portable;
 mod product;
 #[cfg(any(target_arch = "x86_64", test))]
 mod short;
+#[cfg(any(target_arch = "x86_64", test))]
 mod stream;
 #[cfg(any(target_arch = "x86_64", test))]
 mod sums;
 #[cfg(test)]
 mod tests;
+#[cfg(any(target_arch = "x86_64", test))]
 mod tile;
 
 pub(crate) use epilogue::Epilogue;

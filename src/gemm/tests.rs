@@ -103,11 +103,19 @@ enum Finish {
     Bias,
     BiasRelu,
     ReluMask,
+    /// The mask's rows have gaps.
+    PaddedReluMask,
     StridedReluMask,
 }
 
-const FINISHES: [Finish; 5] =
-    [Finish::None, Finish::Bias, Finish::BiasRelu, Finish::ReluMask, Finish::StridedReluMask];
+const FINISHES: [Finish; 6] = [
+    Finish::None,
+    Finish::Bias,
+    Finish::BiasRelu,
+    Finish::ReluMask,
+    Finish::PaddedReluMask,
+    Finish::StridedReluMask,
+];
 
 /// A product, all its operands, and what the engine makes of it.
 #[derive(Clone, Copy, Debug)]
@@ -151,10 +159,10 @@ impl<T: Float> Prepared<T> {
     fn new(case: Case) -> Self {
         let Case { m, n, k, .. } = case;
         let mut numbers = Numbers(7);
-        let mask_layout = if case.finish == Finish::StridedReluMask {
-            Layout::Sparse
-        } else {
-            Layout::PaddedRows
+        let mask_layout = match case.finish {
+            Finish::StridedReluMask => Layout::Sparse,
+            Finish::PaddedReluMask => Layout::PaddedRows,
+            _ => Layout::Rows,
         };
         let mut prepared = Prepared {
             case,
@@ -186,7 +194,11 @@ impl<T: Float> Prepared<T> {
         let value = alpha * dot + old + bias;
         let finished = match self.case.finish {
             Finish::BiasRelu => value.max(0.0),
-            Finish::ReluMask | Finish::StridedReluMask if at(&self.mask, row, col) <= 0.0 => 0.0,
+            Finish::ReluMask | Finish::PaddedReluMask | Finish::StridedReluMask
+                if at(&self.mask, row, col) <= 0.0 =>
+            {
+                0.0
+            }
             _ => value,
         };
         // One more rounding for the bias, and three of the reference's own in f64.
@@ -209,7 +221,9 @@ impl<T: Float> Prepared<T> {
                 Finish::None => Epilogue::None,
                 Finish::Bias => Epilogue::Bias(&self.biases),
                 Finish::BiasRelu => Epilogue::BiasRelu(&self.biases),
-                Finish::ReluMask | Finish::StridedReluMask => Epilogue::ReluMask(self.mask.view()),
+                Finish::ReluMask | Finish::PaddedReluMask | Finish::StridedReluMask => {
+                    Epilogue::ReluMask(self.mask.view())
+                }
             },
         });
         for (i, (want, bound)) in self.expected.iter().enumerate() {

@@ -29,7 +29,7 @@ enum Data {
     HugeBetween,
 }
 
-/// What is promised of random data.
+/// What is promised of random data, and kept on some that is hard.
 const RANDOM: f64 = 4.0;
 
 /// What netlib's BLAS testers allow of any data. Where partial sums keep the size of the whole, each
@@ -37,18 +37,22 @@ const RANDOM: f64 = 4.0;
 /// a row reach 4 already.
 const ANY: f64 = 16.0;
 
-/// Half of that where sums are taken in groups of 128 steps: by the crate's own engine.
+/// Half of that where sums are taken in groups of at most 128 steps: by the crate's own engine.
 const ANY_IN_GROUPS: f64 = 8.0;
 
 const ALL: [Data; 5] =
     [Data::Symmetric, Data::Positive, Data::Magnitudes, Data::Cancelling, Data::HugeBetween];
 
 impl Data {
-    /// The largest ratio allowed.
-    fn limit(self) -> f64 {
+    /// The largest ratio allowed. Magnitudes are spread so far that few terms are of the size at which
+    /// `f32` rounds; more are for `f64`.
+    fn limit<T: Float>(self) -> f64 {
+        let is_f32 = size_of::<T>() == 4;
         match (self, isa::current().unwrap()) {
-            (Data::Symmetric, _) => RANDOM,
+            (Data::Symmetric | Data::Cancelling, _) => RANDOM,
             (_, Isa::Portable) => ANY,
+            (Data::Positive, _) => RANDOM,
+            (Data::Magnitudes, _) if is_f32 => RANDOM,
             _ => ANY_IN_GROUPS,
         }
     }
@@ -195,8 +199,8 @@ fn check_ratios<T: Float>() {
             }
         }
         let (isa, name) = (isa::current().unwrap().name(), std::any::type_name::<T>());
-        println!("{name}, {isa}, {data:?}: {worst:.2} of {}", data.limit());
-        assert!(worst <= data.limit());
+        println!("{name}, {isa}, {data:?}: {worst:.2} of {}", data.limit::<T>());
+        assert!(worst <= data.limit::<T>());
     }
 }
 

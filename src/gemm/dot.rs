@@ -13,6 +13,9 @@ use crate::float::Float;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+/// Vectors of k after which sums are added to those of the vectors before.
+const GROUP: usize = 64;
+
 /// The most columns of a tile.
 const MOST_COLS: usize = 4;
 
@@ -238,36 +241,48 @@ impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, 
     #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
     fn run<S: Simd<T>>(self, simd: S) {
         let Dots { k, a, b, to, stride } = self.0;
-        let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
         let whole = k / S::LANES * S::LANES;
+        let mut start = 0;
         // SAFETY: `dots` is the only one to make this, and its caller vouches for ROWS rows, COLS
-        // columns and the tile.
+        // columns and the tile, which is read after it was written.
         unsafe {
-            for p in (0..whole).step_by(S::LANES) {
-                let mut y = [simd.splat(T::ZERO); COLS];
-                for j in 0..COLS {
-                    y[j] = simd.load_ptr(b.at(p, j));
-                }
-                for i in 0..ROWS {
-                    let x = simd.load_ptr(a.at(i, p));
+            loop {
+                let end = whole.min(start + GROUP * S::LANES);
+                let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
+                for p in (start..end).step_by(S::LANES) {
+                    let mut y = [simd.splat(T::ZERO); COLS];
                     for j in 0..COLS {
-                        acc[i][j] = simd.mul_add(x, y[j], acc[i][j]);
+                        y[j] = simd.load_ptr(b.at(p, j));
+                    }
+                    for i in 0..ROWS {
+                        let x = simd.load_ptr(a.at(i, p));
+                        for j in 0..COLS {
+                            acc[i][j] = simd.mul_add(x, y[j], acc[i][j]);
+                        }
                     }
                 }
-            }
-            if whole < k {
-                for i in 0..ROWS {
-                    let x = simd.load_first_ptr(a.at(i, whole), k - whole);
-                    for j in 0..COLS {
-                        let y = simd.load_first_ptr(b.at(whole, j), k - whole);
-                        acc[i][j] = simd.mul_add(x, y, acc[i][j]);
+                if end == whole && whole < k {
+                    for i in 0..ROWS {
+                        let x = simd.load_first_ptr(a.at(i, whole), k - whole);
+                        for j in 0..COLS {
+                            let y = simd.load_first_ptr(b.at(whole, j), k - whole);
+                            acc[i][j] = simd.mul_add(x, y, acc[i][j]);
+                        }
                     }
                 }
-            }
-            for i in 0..ROWS {
-                for j in 0..COLS {
-                    simd.store_ptr(acc[i][j], to.add((i * stride + j) * S::LANES));
+                for i in 0..ROWS {
+                    for j in 0..COLS {
+                        let to = to.add((i * stride + j) * S::LANES);
+                        if start > 0 {
+                            acc[i][j] = simd.add(simd.load_ptr(to), acc[i][j]);
+                        }
+                        simd.store_ptr(acc[i][j], to);
+                    }
                 }
+                if end == whole {
+                    break;
+                }
+                start = end;
             }
         }
     }

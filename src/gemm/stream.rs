@@ -3,7 +3,8 @@
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
 //! ahead. Here some rows of B are read side by side along their whole length, and their sum
-//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1.
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1. These are
+//! taken in groups, as in a tile.
 
 use super::driver::Job;
 use super::output::{Matrix, write_vector};
@@ -18,6 +19,9 @@ pub(super) const MOST_ROWS: usize = 8;
 pub(super) const fn steps_at_once(rows: usize) -> usize {
     if rows <= 2 { 8 } else { 4 }
 }
+
+/// How often rows of B are added to the same sums, which are then added to those of the rows before.
+const GROUP: usize = 64;
 
 /// Bytes of sums that stay in L1.
 const SUM_BYTES: usize = 16 << 10;
@@ -36,14 +40,16 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
         let StreamPart { job, cols } = self;
         let most = SUM_BYTES / size_of::<T>() / job.rows;
         let block = most / S::LANES * S::LANES;
-        T::with_scratch(job.rows * block, |sums| {
+        T::with_scratch(2 * job.rows * block, |sums| {
             for col in cols.clone().step_by(block) {
                 let len = block.min(cols.end - col);
-                let sums = &mut sums[..job.rows * len.next_multiple_of(S::LANES)];
+                let (sums, before) = sums.split_at_mut(job.rows * block);
+                let used = job.rows * len.next_multiple_of(S::LANES);
+                let (sums, before) = (&mut sums[..used], &mut before[..used]);
                 macro_rules! call {
                     ($($rows:literal)*) => {
                         match job.rows {
-                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums }),)*
+                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums, before }),)*
                             rows => unreachable!("{rows} rows are not for this way"),
                         }
                     };
@@ -54,12 +60,14 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
     }
 }
 
-/// `len` columns from `col` on, and `ROWS` rows of sums in whole vectors.
+/// `len` columns from `col` on, and `ROWS` rows in whole vectors of sums: of the steps of a group so
+/// far, and of the groups before.
 struct Block<'a, 'b, T, const ROWS: usize> {
     job: &'a Job<T>,
     col: usize,
     len: usize,
     sums: &'b mut [T],
+    before: &'b mut [T],
 }
 
 impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
@@ -67,33 +75,68 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let Block { job, col, len, sums } = self;
-        sums.fill(T::ZERO);
+        let Block { job, col, len, mut sums, mut before } = self;
         let b = Matrix { data: job.b.at(0, col), ..job.b };
         let stride = sums.len() / ROWS;
-        let sums = sums.as_mut_ptr();
-        // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
-        // rows of `len` elements, in whole vectors.
-        unsafe {
-            let mut p = 0;
-            while p + steps_at_once(ROWS) <= job.k {
-                if ROWS <= 2 {
-                    add_steps::<T, S, ROWS, 8>(simd, job.a, b, p, len, (sums, stride));
-                } else {
-                    add_steps::<T, S, ROWS, 4>(simd, job.a, b, p, len, (sums, stride));
+        let mut start = 0;
+        loop {
+            let end = job.k.min(start + GROUP * steps_at_once(ROWS));
+            sums.fill(T::ZERO);
+            // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
+            // rows of `len` elements, in whole vectors.
+            unsafe {
+                let sums = (sums.as_mut_ptr(), stride);
+                add_group::<T, S, ROWS>(simd, (job.a, b), start..end, len, sums);
+            }
+            if start > 0 {
+                for (sum, &before) in sums.iter_mut().zip(&*before) {
+                    *sum += before;
                 }
-                p += steps_at_once(ROWS);
             }
-            while p < job.k {
-                add_steps::<T, S, ROWS, 1>(simd, job.a, b, p, len, (sums, stride));
-                p += 1;
+            start = end;
+            if start == job.k {
+                break;
             }
-            for i in 0..ROWS {
-                for j in (0..len).step_by(S::LANES) {
-                    let x = simd.load_ptr(sums.add(i * stride + j));
+            std::mem::swap(&mut sums, &mut before);
+        }
+        for i in 0..ROWS {
+            for j in (0..len).step_by(S::LANES) {
+                let x = simd.load(&sums[i * stride + j..]);
+                // SAFETY: as above.
+                unsafe {
                     write_vector(simd, &job.output, x, i, col + j, S::LANES.min(len - j));
                 }
             }
+        }
+    }
+}
+
+/// Adds a group's steps of k to the sums.
+///
+/// # Safety
+/// As [`add_steps`].
+#[inline(always)]
+unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
+    simd: S,
+    (a, b): (Matrix<T>, Matrix<T>),
+    steps: Range<usize>,
+    len: usize,
+    sums: (*mut T, usize),
+) {
+    let mut p = steps.start;
+    // SAFETY: the caller vouches for the steps and for the sums.
+    unsafe {
+        while p + steps_at_once(ROWS) <= steps.end {
+            if ROWS <= 2 {
+                add_steps::<T, S, ROWS, 8>(simd, a, b, p, len, sums);
+            } else {
+                add_steps::<T, S, ROWS, 4>(simd, a, b, p, len, sums);
+            }
+            p += steps_at_once(ROWS);
+        }
+        while p < steps.end {
+            add_steps::<T, S, ROWS, 1>(simd, a, b, p, len, sums);
+            p += 1;
         }
     }
 }

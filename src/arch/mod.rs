@@ -79,6 +79,16 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     fn sqrt(self, a: Self::V) -> Self::V;
     /// a · b + c.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// a\[N\] · b + c, with a\[N\] in all lanes, read by the instruction that multiplies where there is
+    /// such a one.
+    ///
+    /// # Safety
+    /// `a` is valid for reads of N + 1 elements.
+    #[inline(always)]
+    unsafe fn mul_add_nth<const N: usize>(self, a: *const T, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the caller vouches for the element.
+        self.mul_add(self.splat(unsafe { *a.add(N) }), b, c)
+    }
     /// c − a · b.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// a where a > b, else b; so `b` where either is NaN.

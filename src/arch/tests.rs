@@ -102,6 +102,17 @@ impl<T: Float> Kernel<T> for Arithmetic<'_, T> {
             |a, b, c| s.mul_add(a, b, c),
             |[a, b, c], x| fused(a, b, c, x),
         );
+        for x in numbers::<T>() {
+            let mut elements = [T::ONE; 14];
+            (elements[0], elements[13]) = (x, -x);
+            let elements = elements.as_ptr();
+            // SAFETY: there are 14.
+            let first = |_, b, c| unsafe { s.mul_add_nth::<0>(elements, b, c) };
+            check(s, "mul_add_nth", columns, first, |[_, b, c], y| fused(x, b, c, y));
+            // SAFETY: as above.
+            let last = |_, b, c| unsafe { s.mul_add_nth::<13>(elements, b, c) };
+            check(s, "mul_add_nth", columns, last, |[_, b, c], y| fused(-x, b, c, y));
+        }
         check(
             s,
             "neg_mul_add",

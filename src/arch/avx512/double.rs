@@ -4,6 +4,7 @@ use super::Avx512;
 use crate::arch::avx2::double;
 use crate::arch::{Kernel, Simd, pieces, transpose};
 use crate::float::Float;
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// The mask of the first `len` lanes.
@@ -89,6 +90,12 @@ impl Simd<f64> for Avx512 {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // SAFETY: the token proves AVX-512 F and DQ.
         unsafe { _mm512_fmadd_pd(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add_nth<const N: usize>(self, a: *const f64, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX-512 F and DQ, and the caller vouches for the element.
+        unsafe { mul_add_nth::<N>(a, b, c) }
     }
 
     #[inline(always)]
@@ -267,4 +274,26 @@ impl Simd<f64> for Avx512 {
     fn call<K: Kernel<f64>>(self, kernel: K) -> K::Output {
         self.enter(kernel)
     }
+}
+
+/// As [`Simd::mul_add_nth`], in one instruction, which a compiler makes only of an element that is used
+/// once.
+///
+/// # Safety
+/// `a` is valid for reads of N + 1 elements.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn mul_add_nth<const N: usize>(a: *const f64, b: __m512d, mut c: __m512d) -> __m512d {
+    // SAFETY: it reads element N, which the caller vouches for, and changes nothing but `c`.
+    unsafe {
+        asm!(
+            "vfmadd231pd {c}, {b}, qword ptr [{a} + {offset}]{{1to8}}",
+            a = in(reg) a,
+            b = in(zmm_reg) b,
+            c = inout(zmm_reg) c,
+            offset = const N * size_of::<f64>(),
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    c
 }

@@ -7,11 +7,22 @@
 //! threads have the processor between two looks, and they give up after [`PATIENCE`]; so a pool
 //! that has other things to do, or more threads than there are cores, is not held up.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long to look for work before falling asleep.
 const PATIENCE: Duration = Duration::from_micros(200);
+
+thread_local! {
+    /// Whether this thread runs what [`keep_awake`] was given.
+    static AMONG_AWAKE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether other threads are kept awake for what this one shares.
+pub(super) fn among_awake() -> bool {
+    AMONG_AWAKE.get()
+}
 
 /// Runs both, at the same time if another thread is free. From outside a pool, enters it.
 pub(super) fn join<A: Send, B: Send>(
@@ -36,9 +47,19 @@ pub(super) fn keep_awake<R: Send>(others: usize, f: impl FnOnce() -> R + Send) -
     let done = AtomicBool::new(false);
     let work = || {
         let _done = SetAtEnd(&done);
+        let _among_awake = Restore(AMONG_AWAKE.replace(true));
         f()
     };
     rayon::join(work, || wait(others, &done)).0
+}
+
+/// Sets [`AMONG_AWAKE`] to what it was, at the end of its scope.
+struct Restore(bool);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        AMONG_AWAKE.set(self.0);
+    }
 }
 
 fn wait(threads: usize, done: &AtomicBool) {
@@ -67,5 +88,47 @@ struct SetAtEnd<'a>(&'a AtomicBool);
 impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn both_halves_of_a_join_run_also_where_one_panics() {
+        assert_eq!(join(|| 1, || 2), (1, 2));
+        for panics_first in [true, false] {
+            let both = || join(|| assert!(!panics_first), || assert!(panics_first));
+            assert!(catch_unwind(AssertUnwindSafe(both)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_thread_knows_whether_others_are_kept_awake_for_it() {
+        assert!(!among_awake());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.install(|| {
+            keep_awake(1, || {
+                keep_awake(0, || assert!(among_awake()));
+                assert!(among_awake(), "also after an inner call");
+            });
+            assert!(!among_awake());
+            let panicking = || keep_awake(1, || panic!("on purpose"));
+            assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+            assert!(!among_awake(), "also after a panic");
+        });
+    }
+
+    #[test]
+    fn threads_that_find_no_work_give_up_by_themselves() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        let start = Instant::now();
+        let done = pool.install(|| keep_awake(3, || 5));
+        assert_eq!(done, 5);
+        // Those who wait give up by themselves; a pool that hangs would never get here.
+        pool.install(|| keep_awake(3, || std::thread::sleep(2 * PATIENCE)));
+        assert!(start.elapsed() >= 2 * PATIENCE);
     }
 }

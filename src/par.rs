@@ -27,18 +27,12 @@ pub enum Par {
 }
 
 /// The least work worth a task of its own, in elementary operations (a multiply-add, or a few
-/// instructions on one element). Waking a sleeping pool costs 5 to 20 µs; a core does this much in
-/// about that time.
-const TASK: usize = 1 << 20;
+/// instructions on one element), where the threads that share it are awake: handing it to one of them
+/// takes a microsecond or two.
+const TASK: usize = 1 << 16;
 
-/// The same where the other threads are kept awake, which begin a task within a microsecond or two.
-/// With two threads it makes no difference; a step with sixteen takes a sixth less time.
-const TASK_AWAKE: usize = 1 << 16;
-
-/// The least work worth a task of its own here and now.
-fn task() -> usize {
-    if among_awake() { TASK_AWAKE } else { TASK }
-}
+/// The least work worth sharing where other threads may be asleep. Waking one takes 5 to 50 µs.
+const WAKING: usize = 1 << 21;
 
 impl Par {
     /// The threads there are to share work.
@@ -50,18 +44,23 @@ impl Par {
         }
     }
 
-    /// How many tasks to make of `work` elementary operations: 1 where sharing would not pay.
+    /// The threads there are for `work` elementary operations: 1 where sharing would not pay.
+    fn threads_for(self, work: usize) -> usize {
+        if work < WAKING && !among_awake() { 1 } else { self.threads() }
+    }
+
+    /// How many tasks to make of `work` elementary operations.
     pub(crate) fn tasks(self, work: usize) -> usize {
-        match self.threads() {
+        match self.threads_for(work) {
             1 => 1,
-            threads => (work / task()).clamp(1, 4 * threads),
+            threads => (work / TASK).clamp(1, 4 * threads),
         }
     }
 
     /// How many equal parts to make of `work` elementary operations that each cost something to
     /// begin: no more than there are threads.
     pub(crate) fn parts(self, work: usize) -> usize {
-        (work / task()).clamp(1, self.threads())
+        (work / TASK).clamp(1, self.threads_for(work))
     }
 
     /// Runs `f` on parts of `parts`, which have `rows` rows, each a multiple of `grain` rows
@@ -250,8 +249,17 @@ mod tests {
     #[test]
     fn less_work_is_shared_by_threads_that_are_awake() {
         on_threads(4, || {
-            assert_eq!(Par::Rayon.parts(3 * TASK_AWAKE), 1);
-            Par::Rayon.enter(TASK * 4, |par| assert_eq!(par.parts(3 * TASK_AWAKE), 3));
+            let par = Par::Rayon;
+            assert_eq!(
+                [WAKING - 1, WAKING].map(|work| (par.parts(work), par.tasks(work))),
+                [(1, 1), (4, 16)]
+            );
+            par.enter(WAKING, |par| {
+                assert_eq!(
+                    [2 * TASK - 1, 2 * TASK, 3 * TASK].map(|work| par.parts(work)),
+                    [1, 2, 3]
+                );
+            });
         });
     }
 }

@@ -4,6 +4,7 @@
 //! The bound is the one that `gemm` documents, so nothing here is a guessed tolerance.
 
 use super::plan::Way;
+use super::tile::LONG_STEPS;
 use super::{Epilogue, Product, native, portable};
 use crate::arch::Token;
 use crate::float::Float;
@@ -288,8 +289,13 @@ fn every_edge_of_a_low_tile() {
     let columns = (32..=65).chain([79, 80, 96, 97, 113, 127, 128, 129, 192]);
     let shapes = columns.flat_map(|n| [1, 2, 5, 6, 7, 11, 12, 13, 19].map(|m| (m, n)));
     on_every_engine(shapes.flat_map(|(m, n)| {
-        [(1, Layout::Rows), (5, Layout::Cols), (47, Layout::Rows), (48, Layout::Rows)]
-            .map(|(k, b)| Case { m, n, k, b, beta: -1.5, finish: Finish::BiasRelu, ..PLAIN })
+        [
+            (1, Layout::Rows),
+            (5, Layout::Cols),
+            (LONG_STEPS - 1, Layout::Rows),
+            (LONG_STEPS, Layout::Rows),
+        ]
+        .map(|(k, b)| Case { m, n, k, b, beta: -1.5, finish: Finish::BiasRelu, ..PLAIN })
     }));
 }
 

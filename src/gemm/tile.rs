@@ -17,8 +17,9 @@ pub(super) const LOW_VECTORS: usize = 4;
 /// The most rows a tile has with any instruction set.
 pub(super) const MAX_ROWS: usize = 14;
 
-/// Steps of k from which tiles are tall, and see to what is needed next.
-pub(super) const LONG_STEPS: usize = 48;
+/// Steps of k from which tiles are tall, are called one by one, and see to what is needed next. Products
+/// of 64 steps are 5 to 30 % faster for being short, those of 96 mostly, and those of 128 only in part.
+pub(super) const LONG_STEPS: usize = 104;
 
 /// The size of full tiles. Its numbers are constants of a token, which divide faster than others.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -222,7 +222,7 @@ pub fn extent() -> impl Strategy<Value = usize> {
         2 => Just(1_usize),
         6 => 2..=9_usize,
         3 => 10..=40_usize,
-        1 => select(&[47_usize, 48, 49, 63, 64, 65, 95, 97, 127, 129][..]),
+        1 => select(&[47_usize, 49, 63, 64, 65, 95, 97, 103, 104, 105, 127, 129][..]),
     ]
 }
 

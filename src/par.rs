@@ -27,8 +27,7 @@ pub enum Par {
 }
 
 /// The least work worth a task of its own, in elementary operations (a multiply-add, or a few
-/// instructions on one element), where the threads that share it are awake: handing it to one of them
-/// takes a microsecond or two.
+/// instructions on one element): handing it to a thread that is awake takes a microsecond or two.
 const TASK: usize = 1 << 16;
 
 /// The least work worth sharing where other threads may be asleep. Waking one takes 5 to 50 µs.

@@ -37,7 +37,7 @@ const RANDOM: f64 = 4.0;
 /// a row reach 4 already.
 const ANY: f64 = 16.0;
 
-/// Half of that where sums are taken in groups of at most 128 steps: by the crate's own engine.
+/// Half of that where sums are taken in groups of at most 128 additions: by the crate's own engine.
 const ANY_IN_GROUPS: f64 = 8.0;
 
 const ALL: [Data; 5] =
@@ -178,11 +178,12 @@ fn halves(x: f64) -> (f64, f64) {
     (high, x - high)
 }
 
-const SHAPES: [(usize, usize, usize); 7] = [
+const SHAPES: [(usize, usize, usize); 8] = [
     (1024, 1024, 1024),
     (130, 784, 513),
     (1, 1024, 1024),
     (1023, 1000, 10),
+    (12, 16_384, 4),
     (7, 300, 33),
     (300, 3, 64),
     (64, 64, 64),

@@ -1,6 +1,6 @@
 //! The same inputs give the same bits: for 1, 2, 3 and 8 threads, sequentially, and wherever in the
-//! caller's own pool a kernel is called. Work is large enough to be shared out (a task has about a
-//! million elementary operations), and its extents leave a rest whatever they are divided by.
+//! caller's own pool a kernel is called. Work is large enough to be shared out (two million
+//! elementary operations and more), and its extents leave a rest whatever they are divided by.
 
 #![cfg(feature = "rayon")]
 

@@ -80,7 +80,7 @@ pub trait Simd<T: Float>: Copy + Send + Sync {
     /// a · b + c.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// a\[N\] · b + c, with a\[N\] in all lanes, read by the instruction that multiplies where there is
-    /// such a one.
+    /// one that does.
     ///
     /// # Safety
     /// `a` is valid for reads of N + 1 elements.

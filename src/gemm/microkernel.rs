@@ -163,6 +163,7 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         (Lies::InRows, Side::Fetches, 1) => {
             call!(InRows, Fetches, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
+        (Lies::InRows, Side::Fetches, 4) => call!(InRows, Fetches, 4, 1 2 3 4 5 6),
         (Lies::InSteps, Side::Copies, 2) => call!(InSteps, Copies, 2, 6 14),
         (Lies::InRows, Side::Copies, 2) => call!(InRows, Copies, 2, 6 14),
         _ => unreachable!("there is no tile of {shape:?}"),

@@ -1,6 +1,6 @@
 //! Products with a short k.
 //!
-//! Their tiles are done in a few dozen steps, so that calling them one by one, and having them see to
+//! Their tiles are done so soon that calling them one by one, and having them see to
 //! what is needed next, would take longer than adding them up. Tiles of one shape are computed in one
 //! call instead, a row of C's tiles after the other.
 

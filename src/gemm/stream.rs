@@ -3,8 +3,8 @@
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
 //! ahead. Here some rows of B are read side by side along their whole length, and their sum
-//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1. These are
-//! taken in groups, as in a tile.
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1. The sums
+//! are taken in groups, as in a tile.
 
 use super::driver::Job;
 use super::output::{Matrix, write_vector};

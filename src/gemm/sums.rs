@@ -129,7 +129,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
 
     /// Rows whose elements of A are not loaded to a register first, but by each instruction that multiplies
     /// them: that is an instruction less, and a load more. With half of the rows a tile asks for no more
-    /// than the two loads a cycle that processors have, and for a sixth fewer instructions. That matters
+    /// than the two loads a cycle that processors have, and for a seventh fewer instructions. That matters
     /// where a core's other thread takes its share of those.
     const UNLOADED_ROWS: usize =
         if VECTORS == TALL_VECTORS && !Self::IN_ROWS { ROWS / 2 } else { 0 };
@@ -196,7 +196,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
             }
         }
         if Self::FETCHES_A {
-            // The row's last element: its first one may be in a line that the tile above has fetched.
+            // The last of the step's elements: the first may be in a line that the tile above has fetched.
             let a_ahead = self.a.wrapping_add(self.a_step.wrapping_mul(Self::AHEAD));
             prefetch::to_l1(a_ahead.wrapping_add(ROWS - 1));
         }

@@ -362,7 +362,14 @@ fn several_blocks_of_rows_and_of_k() {
 #[test]
 fn blocks_of_rows_and_columns_change_no_bit() {
     // With so small a cache, blocks are a few panels wide and 64 rows high.
-    let shapes = [(200, 170, 40), (193, 65, 530), (460, 97, 24), (192, 33, 1), (703, 65, 530)];
+    let shapes = [
+        (200, 170, 40),
+        (193, 65, 530),
+        (460, 97, 24),
+        (192, 33, 1),
+        (703, 65, 530),
+        (200, 250, 100),
+    ];
     let layouts = [Layout::Rows, Layout::PaddedCols, Layout::Sparse];
     for (m, n, k) in shapes {
         for (a, b) in layouts.into_iter().flat_map(|a| layouts.map(|b| (a, b))) {

@@ -18,7 +18,8 @@ pub(super) const LOW_VECTORS: usize = 4;
 pub(super) const MAX_ROWS: usize = 14;
 
 /// Steps of k from which tiles are tall, are called one by one, and see to what is needed next. Products
-/// of 64 steps are 5 to 30 % faster for being short, those of 96 mostly, and those of 128 only in part.
+/// of 64 steps are 5 to 30 % faster for being short; most of those of 96 steps are faster, too, and of
+/// those of 128 only some.
 pub(super) const LONG_STEPS: usize = 104;
 
 /// The size of full tiles. Its numbers are constants of a token, which divide faster than others.

@@ -19,7 +19,7 @@ thread_local! {
     static AMONG_AWAKE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether other threads are kept awake for what this one shares.
+/// Whether other threads are kept awake for what this one shares, or were a moment ago.
 pub(super) fn among_awake() -> bool {
     AMONG_AWAKE.get()
 }
@@ -72,6 +72,8 @@ fn wait(threads: usize, done: &AtomicBool) {
 
 /// Does the pool's work until `done` is set, or there was none for a while.
 fn work_until(done: &AtomicBool) {
+    // What it does meanwhile may be anybody's.
+    let _among_awake = Restore(AMONG_AWAKE.replace(false));
     let mut idle_since = Instant::now();
     while !done.load(Ordering::Acquire) {
         match rayon::yield_now() {
@@ -95,14 +97,20 @@ impl Drop for SetAtEnd<'_> {
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
 
     #[test]
-    fn both_halves_of_a_join_run_also_where_one_panics() {
+    fn both_halves_of_a_join_run_where_the_second_panics() {
         assert_eq!(join(|| 1, || 2), (1, 2));
-        for panics_first in [true, false] {
-            let both = || join(|| assert!(!panics_first), || assert!(panics_first));
-            assert!(catch_unwind(AssertUnwindSafe(both)).is_err());
-        }
+        let runs = AtomicUsize::new(0);
+        let run = || runs.fetch_add(1, Ordering::Relaxed);
+        let second = || {
+            run();
+            panic!("on purpose");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| join(run, second))).is_err());
+        assert_eq!(runs.into_inner(), 2);
     }
 
     #[test]
@@ -122,13 +130,27 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_find_no_work_give_up_by_themselves() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    fn a_thread_that_finds_no_work_gives_up_by_itself() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let start = Instant::now();
-        let done = pool.install(|| keep_awake(3, || 5));
-        assert_eq!(done, 5);
-        // Those who wait give up by themselves; a pool that hangs would never get here.
-        pool.install(|| keep_awake(3, || std::thread::sleep(2 * PATIENCE)));
-        assert!(start.elapsed() >= 2 * PATIENCE);
+        // Nobody sets it.
+        pool.install(|| work_until(&AtomicBool::new(false)));
+        assert!(start.elapsed() >= PATIENCE);
+    }
+
+    #[test]
+    fn work_done_while_waiting_is_not_among_awake() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let found = pool.install(|| {
+            keep_awake(0, || {
+                let found = Mutex::new(None);
+                rayon::in_place_scope(|scope| {
+                    scope.spawn(|_| *found.lock().unwrap() = Some(among_awake()));
+                    work_until(&AtomicBool::new(false));
+                });
+                (found.into_inner().unwrap(), among_awake())
+            })
+        });
+        assert_eq!(found, (Some(false), true));
     }
 }

@@ -284,7 +284,8 @@ impl Simd<f64> for Avx512 {
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn mul_add_nth<const N: usize>(a: *const f64, b: __m512d, mut c: __m512d) -> __m512d {
-    // SAFETY: it reads element N, which the caller vouches for, and changes nothing but `c`.
+    // SAFETY: it reads element N, which the caller vouches for, and changes nothing but `c` and the
+    // flags of floating-point exceptions, which it does not promise to keep.
     unsafe {
         asm!(
             "vfmadd231pd {c}, {b}, qword ptr [{a} + {offset}]{{1to8}}",
@@ -292,7 +293,7 @@ unsafe fn mul_add_nth<const N: usize>(a: *const f64, b: __m512d, mut c: __m512d)
             b = in(zmm_reg) b,
             c = inout(zmm_reg) c,
             offset = const N * size_of::<f64>(),
-            options(pure, readonly, nostack, preserves_flags),
+            options(pure, readonly, nostack),
         );
     }
     c

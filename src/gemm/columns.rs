@@ -21,6 +21,8 @@ pub(super) struct Columns<T> {
     pub(super) k: usize,
     /// The size of the tiles that read it.
     pub(super) tile: TileSize,
+    /// Whether all tiles of a shape are computed in one call.
+    pub(super) short: bool,
     /// 0 past the last block.
     pub(super) cols: usize,
     /// Columns of a panel, except the last.
@@ -62,9 +64,11 @@ impl<T: Float> Columns<T> {
         blocks: &Blocks,
         buffer: *mut T,
     ) -> Self {
-        let (tile, panel_cols) = (blocks.tile, blocks.tile.cols::<T, S>());
+        let &Blocks { tile, short, .. } = blocks;
+        let panel_cols = tile.cols::<T, S>();
         let state = State::Unpacked;
-        let block = Columns { b, k, tile, cols: left.min(blocks.nc), panel_cols, state, buffer };
+        let block =
+            Columns { b, k, tile, short, cols: left.min(blocks.nc), panel_cols, state, buffer };
         if b.col_stride == 1 && tile.count::<T, S>(rows) <= IN_PLACE_TILES {
             let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).min(left / S::LANES);
             let cols = (widest + 1).next_power_of_two() / 2 * S::LANES;

@@ -12,7 +12,7 @@ use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::Blocks;
 use super::short;
-use super::tile::{LONG_STEPS, TileSize};
+use super::tile::TileSize;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -137,7 +137,7 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
     (row, col): (usize, usize),
     output: &Output<T>,
 ) {
-    if columns.k < LONG_STEPS && !next.is_ahead() {
+    if columns.short && !next.is_ahead() {
         // SAFETY: the caller vouches for it.
         return unsafe { short::multiply(simd, a, rows, columns, (row, col), output) };
     }

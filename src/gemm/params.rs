@@ -10,7 +10,7 @@
 //! | MC | rows of A packed at a time | an MC × KC block of A is twice L2: it is read once for each block of B, in one stream |
 
 use super::output::Matrix;
-use super::tile::{TALL_VECTORS, TileSize, wide_vectors};
+use super::tile::{TALL_VECTORS, TileSize, is_short, wide_vectors};
 use crate::arch::{Simd, caches};
 use crate::float::Float;
 use std::sync::OnceLock;
@@ -33,6 +33,8 @@ pub(super) const fn blocks_of_k(k: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
     pub(super) tile: TileSize,
+    /// Whether all tiles of a shape are computed in one call.
+    pub(super) short: bool,
     /// Steps of k.
     pub(super) kc: usize,
     /// Rows of A.
@@ -88,7 +90,7 @@ impl Blocks {
         let in_rows = a_in_place && a.col_stride == 1;
         // A part, or its last block, may have few rows of many.
         let most_vectors = if in_rows { TALL_VECTORS } else { usize::MAX };
-        Blocks { tile, kc, mc, nc, a_in_place, most_vectors }
+        Blocks { tile, short: is_short(cols, k), kc, mc, nc, a_in_place, most_vectors }
     }
 
     /// Elements of a packed block of B.

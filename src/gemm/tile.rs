@@ -17,10 +17,21 @@ pub(super) const LOW_VECTORS: usize = 4;
 /// The most rows a tile has with any instruction set.
 pub(super) const MAX_ROWS: usize = 14;
 
-/// Steps of k from which tiles are tall, are called one by one, and see to what is needed next. Products
-/// of 64 steps are 5 to 30 % faster for being short; most of those of 96 steps are faster, too, and of
-/// those of 128 only some.
+/// Steps of k from which a product is a long one: tiles are tall, are called one by one, and see to what
+/// is needed next. Products of 64 steps are 5 to 30 % faster for being short; most of those of 96 steps
+/// are faster, too, and of those of 128 only some.
 pub(super) const LONG_STEPS: usize = 104;
+
+/// The same with more than [`FEW_ELEMENTS`] of B, which tall tiles pack while they multiply.
+const LONG_STEPS_OF_MANY: usize = 48;
+
+/// An eighth of the second-level caches of the processors that this was measured on, in `f32`.
+const FEW_ELEMENTS: usize = 1 << 16;
+
+/// Whether a product with `cols` columns and `k` steps is a short one.
+pub(super) const fn is_short(cols: usize, k: usize) -> bool {
+    k < LONG_STEPS_OF_MANY || k < LONG_STEPS && cols.saturating_mul(k) <= FEW_ELEMENTS
+}
 
 /// The size of full tiles. Its numbers are constants of a token, which divide faster than others.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +45,7 @@ pub(super) enum TileSize {
 impl TileSize {
     /// For a product with `cols` columns and `k` steps.
     pub(super) const fn new<T: Float, S: Simd<T>>(cols: usize, k: usize) -> Self {
-        if has_32::<T, S>() && k < LONG_STEPS && cols >= LOW_VECTORS * S::LANES {
+        if has_32::<T, S>() && is_short(cols, k) && cols >= LOW_VECTORS * S::LANES {
             TileSize::Low
         } else {
             TileSize::Tall

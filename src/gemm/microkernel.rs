@@ -298,3 +298,73 @@ unsafe fn write_from_memory<T: Float, S: Simd<T>, const ROWS: usize, const VECTO
     let tile = (&raw const acc).cast();
     simd.call(WriteTile { tile, stride, rows: ROWS, cols, row, col, output });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Token;
+    use crate::isa::Isa;
+
+    /// Calls every function there is for a tile that is called by itself, without a step or a column.
+    struct EveryShape;
+
+    impl<T: Float> Kernel<T> for EveryShape {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<S: Simd<T>>(self, simd: S) -> usize {
+            let mut c = [T::ONE];
+            let output = Output {
+                alpha: T::ONE,
+                beta: T::ZERO,
+                c: c.as_mut_ptr(),
+                row_stride: 0,
+                col_stride: 1,
+                shared: false,
+                transposed: false,
+                biases: None,
+                relu: false,
+                mask: None,
+            };
+            let tile = Tile {
+                k: 0,
+                a: c.as_ptr(),
+                a_stride: 0,
+                b: c.as_ptr(),
+                b_stride: 0,
+                keep: std::ptr::null_mut(),
+                fetch: Fetch::NONE,
+                copy: RowCopy::NONE,
+                row: 0,
+                col: 0,
+                cols: 0,
+                output: &output,
+            };
+            let mut count = 0;
+            for rows in 1..=TileSize::Tall.rows::<T, S>() {
+                for vectors in [1, TALL_VECTORS, LOW_VECTORS, 8] {
+                    for a in [Lies::InSteps, Lies::InRows] {
+                        for side in [Side::Fetches, Side::KeepsB, Side::Copies] {
+                            let shape = Shape { rows, vectors, a, side };
+                            if shape.exists::<T, S>() {
+                                // SAFETY: without steps and columns nothing is read or written.
+                                unsafe { run(simd, shape, &tile) };
+                                count += 1;
+                            }
+                        }
+                    }
+                }
+            }
+            assert!(c == [T::ONE]);
+            count
+        }
+    }
+
+    #[test]
+    fn every_shape_that_exists_has_a_function() {
+        for token in [Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new) {
+            assert!(token.run::<f32, _>(EveryShape) > 40);
+            assert!(token.run::<f64, _>(EveryShape) > 40);
+        }
+    }
+}

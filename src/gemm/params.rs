@@ -53,9 +53,8 @@ pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
     match (a.row_stride, a.col_stride) {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
-        (_, 1) => 8,
         (1, stride) if is_paged(stride) => 2,
-        (1, _) => 32,
+        (1, _) | (_, 1) => 8,
         _ => 0,
     }
 }

@@ -194,8 +194,9 @@ impl<T: Float> Job<T> {
     /// about `parts`.
     pub(super) fn parts(&self, way: Way, parts: usize) -> (usize, usize) {
         // Least extents worth a part of their own: what is packed for it must be used often.
-        let (least_rows, least_cols) = if way == Way::Dots { (12, 32) } else { (28, 64) };
+        let least_rows = if way == Way::Dots { 12 } else { 28 };
         let most_down = (self.rows / least_rows).max(1);
+        let least_cols = if way == Way::Dots || most_down == 1 { 32 } else { 64 };
         let most_across = (self.cols / least_cols).max(1);
         // Parts beside each other pack the same A, parts below each other the same B: the smaller one.
         let by_rows = self.rows >= self.cols;

@@ -5,6 +5,7 @@
 
 pub mod bounds;
 pub mod golden;
+pub mod hard_products;
 pub mod losses;
 pub mod mlp_bounds;
 

@@ -97,7 +97,7 @@ impl Case {
 
 /// A matrix to read: its elements, row-major or, transposed, column-major.
 #[derive(Clone, Copy)]
-struct Operand<'a> {
+pub struct Operand<'a> {
     data: &'a [f32],
     rows: usize,
     cols: usize,
@@ -106,7 +106,7 @@ struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    fn new(data: &'a [f32], rows: usize, cols: usize, transposed: bool) -> Self {
+    pub fn new(data: &'a [f32], rows: usize, cols: usize, transposed: bool) -> Self {
         assert_eq!(data.len(), rows * cols);
         let (row_stride, col_stride) = if transposed { (1, rows) } else { (cols, 1) };
         Operand { data, rows, cols, row_stride, col_stride }
@@ -119,9 +119,9 @@ impl<'a> Operand<'a> {
 }
 
 /// A library's product of two matrices into the third, with a number of threads.
-type Product = fn(Operand<'_>, Operand<'_>, &mut [f32], usize);
+pub type Product = fn(Operand<'_>, Operand<'_>, &mut [f32], usize);
 
-const LIBRARIES: [(&str, Product); 5] = [
+pub const LIBRARIES: [(&str, Product); 5] = [
     ("gradkern", gradkern),
     ("matrixmultiply", matrixmultiply),
     ("gemm", gemm),

@@ -2,11 +2,16 @@
 //! and products, in turn, in one run. Prints tables, writes `target/peers.json` and
 //! `target/plots/peers.svg`.
 //!
+//! With `--errors`, how exact their products are.
+//!
 //! Each number of threads is measured in a process of its own, because most libraries ask for
 //! theirs once, and inside of rayon's global pool, as a program would be that trains in it.
 
 mod data;
+mod errors;
 mod gemm;
+#[path = "../../../tests/common/hard_products.rs"]
+mod hard_products;
 mod limits;
 mod measure;
 mod plot;
@@ -42,6 +47,10 @@ struct Args {
     /// sets one up)
     #[arg(long)]
     python: Option<PathBuf>,
+    /// How exact products are, instead of how fast: the worst error on random and on hard data, in ε
+    /// times the terms' magnitudes
+    #[arg(long)]
+    errors: bool,
     /// Measure in this process, for one number of threads, and print JSON
     #[arg(long, hide = true)]
     worker: bool,
@@ -62,6 +71,10 @@ impl Args {
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
+    if args.errors {
+        println!("{}", errors::table());
+        return Ok(());
+    }
     if args.worker {
         let report = rayon::scope(|_| work(&args))?;
         println!("{}", serde_json::to_string(&report)?);

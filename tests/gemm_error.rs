@@ -69,7 +69,7 @@ fn errors_of_f64() {
     check_ratios::<f64>();
 }
 
-/// One element in a million, wrong by five units, is noticed.
+/// One element in a million, wrong by five units or NaN, is noticed.
 #[test]
 fn a_wrong_element_is_found() {
     let product = Product::<f32>::new(Data::Symmetric, (1024, 64, 1024), (1.0, 0.0));
@@ -80,5 +80,7 @@ fn a_wrong_element_is_found() {
     let terms = (0..k).map(|p| product.a[row * k + p] * product.b[p * n + col]);
     let size: f32 = terms.map(f32::abs).sum();
     found[row * n + col] += 5.0 * f32::EPSILON * size;
+    assert!(product.worst(&found) > RANDOM);
+    found[row * n + col] = f32::NAN;
     assert!(product.worst(&found) > RANDOM);
 }

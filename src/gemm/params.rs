@@ -54,6 +54,8 @@ pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
         (1, stride) if is_paged(stride) => 2,
+        // Nearly all of the cache lines that a tile's steps touch is used, by this tile or the next.
+        (1, stride) if stride.saturating_mul(size_of::<T>()) < 1024 => 32,
         (1, _) | (_, 1) => 8,
         _ => 0,
     }

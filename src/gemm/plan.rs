@@ -193,10 +193,15 @@ impl<T: Float> Job<T> {
     /// Rows and columns of the parts, to be computed in turn or at the same time, of which there are
     /// about `parts`.
     pub(super) fn parts(&self, way: Way, parts: usize) -> (usize, usize) {
-        // Least extents worth a part of their own: what is packed for it must be used often.
+        // Least extents worth a part of their own: what is packed for it must be used often. With few rows
+        // little is, and whole rows of parts are all that keeps threads busy.
         let least_rows = if way == Way::Dots { 12 } else { 28 };
         let most_down = (self.rows / least_rows).max(1);
-        let least_cols = if way == Way::Dots || most_down == 1 { 32 } else { 64 };
+        let least_cols = match way {
+            Way::Dots => 32,
+            Way::Columns | Way::Rows if most_down == 1 => 32,
+            _ => 64,
+        };
         let most_across = (self.cols / least_cols).max(1);
         // Parts beside each other pack the same A, parts below each other the same B: the smaller one.
         let by_rows = self.rows >= self.cols;

@@ -286,16 +286,13 @@ fn every_tile_edge() {
 /// Tiles of short products: 6 rows of 4 vectors of 8 or 16 columns, and the ends of both.
 #[test]
 fn every_edge_of_a_low_tile() {
-    let columns = (32..=65).chain([79, 80, 96, 97, 113, 127, 128, 129, 192]);
-    let shapes = columns.flat_map(|n| [1, 2, 5, 6, 7, 11, 12, 13, 19].map(|m| (m, n)));
-    on_every_engine(shapes.flat_map(|(m, n)| {
-        [
-            (1, Layout::Rows),
-            (5, Layout::Cols),
-            (LONG_STEPS - 1, Layout::Rows),
-            (LONG_STEPS, Layout::Rows),
-        ]
-        .map(|(k, b)| Case { m, n, k, b, beta: -1.5, finish: Finish::BiasRelu, ..PLAIN })
+    let edges = (32..=65).chain([79, 80, 96, 97, 113, 127, 128, 129, 192]);
+    let short = edges.flat_map(|n| [(n, 1, Layout::Rows), (n, 5, Layout::Cols)]);
+    let longer = [33, 47, 63, 64, 65, 90, 97, 127, 129].into_iter();
+    let longer = longer.flat_map(|n| [LONG_STEPS - 1, LONG_STEPS].map(|k| (n, k, Layout::Rows)));
+    on_every_engine(short.chain(longer).flat_map(|(n, k, b)| {
+        let rows = [1, 2, 5, 6, 7, 11, 12, 13, 19];
+        rows.map(|m| Case { m, n, k, b, beta: -1.5, finish: Finish::BiasRelu, ..PLAIN })
     }));
 }
 
@@ -370,9 +367,15 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         (703, 65, 530),
         (200, 250, 100),
     ];
-    let layouts = [Layout::Rows, Layout::PaddedCols, Layout::Sparse];
+    let layouts = [
+        (Layout::Rows, Layout::Rows),
+        (Layout::Rows, Layout::PaddedCols),
+        (Layout::PaddedCols, Layout::Rows),
+        (Layout::PaddedCols, Layout::PaddedCols),
+        (Layout::Sparse, Layout::Sparse),
+    ];
     for (m, n, k) in shapes {
-        for (a, b) in layouts.into_iter().flat_map(|a| layouts.map(|b| (a, b))) {
+        for (a, b) in layouts {
             let case = Case { m, n, k, a, b, beta: -0.5, finish: Finish::ReluMask, ..PLAIN };
             blocks_change_no_bit::<f32>(case);
             blocks_change_no_bit::<f64>(case);
@@ -399,6 +402,8 @@ fn any_number_of_threads_gives_the_same_bits() {
         [(300, 200, 150), (33, 1000, 300), (1000, 33, 300), (8, 2000, 600), (257, 16, 999)];
     // Of 15 parts of 30 rows the last has 1, or 2; of 13 it has 6: as few as take wide tiles.
     let shapes = shapes.into_iter().chain([(421, 128, 300), (422, 64, 600), (366, 127, 300)]);
+    // Of few rows, 15 parts have 32 columns.
+    let shapes = shapes.chain([(33, 480, 300), (48, 480, 100)]);
     for (m, n, k) in shapes {
         for (a, b) in [(Layout::Rows, Layout::Rows), (Layout::Cols, Layout::Cols)] {
             let case = Case { m, n, k, a, b, beta: 1.0, finish: Finish::BiasRelu, ..PLAIN };

@@ -97,9 +97,10 @@ impl<T: Float> Product<T> {
         Product { shape, alpha: T::from_f64(alpha), beta: T::from_f64(beta), a, b, c }
     }
 
-    /// The largest error of `found`, in units of ε times the terms' magnitudes.
+    /// The largest error of `found`, in units of ε times the terms' magnitudes; infinite where it is NaN.
     pub fn worst(&self, found: &[T]) -> f64 {
         let (m, k, n) = self.shape;
+        assert_eq!(found.len(), m * n);
         let most_rows = (1 << 26) / (k * n).max(1);
         // An odd step, so that every row of a tile is met.
         let step = if m <= most_rows { 1 } else { m.div_ceil(most_rows) | 1 };
@@ -115,7 +116,8 @@ impl<T: Float> Product<T> {
                 let exact = (sums.sum[col] + old) + sums.lost[col];
                 let size = sums.size[col] + old.abs();
                 let error = (found[row * n + col].to_f64() - exact).abs();
-                worst = worst.max(error / (T::EPSILON.to_f64() * size));
+                let ratio = if error == 0.0 { 0.0 } else { error / (T::EPSILON.to_f64() * size) };
+                worst = worst.max(if ratio.is_nan() { f64::INFINITY } else { ratio });
             }
         }
         worst

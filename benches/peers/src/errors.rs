@@ -3,13 +3,14 @@
 use crate::gemm::{LIBRARIES, Operand};
 use crate::hard_products::{Data, Product, SHAPES};
 
-/// The worst error of each library in the products of each kind of data, as a Markdown table.
+/// The worst error of each library in the products of each kind of data, and where, as a Markdown
+/// table.
 pub fn table() -> String {
     let mut table = "| data |".to_string();
     LIBRARIES.iter().for_each(|(name, _)| table += &format!(" {name} |"));
     table += &format!("\n|{}", " --- |".repeat(1 + LIBRARIES.len()));
     for data in Data::ALL {
-        let mut worst = [0.0_f64; LIBRARIES.len()];
+        let mut worst = [(0.0_f64, SHAPES[0]); LIBRARIES.len()];
         for shape in SHAPES {
             let product = Product::<f32>::new(data, shape, (1.0, 0.0));
             for (worst, (_, library)) in worst.iter_mut().zip(LIBRARIES) {
@@ -18,11 +19,16 @@ pub fn table() -> String {
                 let b = Operand::new(&product.b, k, n, false);
                 let mut c = vec![f32::NAN; m * n];
                 library(a, b, &mut c, 1);
-                *worst = worst.max(product.worst(&c));
+                let error = product.worst(&c);
+                if error > worst.0 {
+                    *worst = (error, shape);
+                }
             }
         }
         table += &format!("\n| {data:?} |");
-        worst.iter().for_each(|worst| table += &format!(" {worst:.2} |"));
+        for (worst, (m, k, n)) in worst {
+            table += &format!(" {worst:.2} at m{m} n{n} k{k} |");
+        }
     }
     table
 }

@@ -2,7 +2,7 @@
 //! and products, in turn, in one run. Prints tables, writes `target/peers.json` and
 //! `target/plots/peers.svg`.
 //!
-//! With `--errors`, how exact their products are.
+//! With `--errors`, how exact the products of those are that multiply slices.
 //!
 //! Each number of threads is measured in a process of its own, because most libraries ask for
 //! theirs once, and inside of rayon's global pool, as a program would be that trains in it.
@@ -48,8 +48,8 @@ struct Args {
     #[arg(long)]
     python: Option<PathBuf>,
     /// How exact products are, instead of how fast: the worst error on random and on hard data, in ε
-    /// times the terms' magnitudes
-    #[arg(long)]
+    /// times the terms' magnitudes, of products in `f32` on one thread with α = 1 and β = 0, and where
+    #[arg(long, conflicts_with_all = ["words", "quick", "threads", "python"])]
     errors: bool,
     /// Measure in this process, for one number of threads, and print JSON
     #[arg(long, hide = true)]

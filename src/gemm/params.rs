@@ -53,10 +53,11 @@ pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
     match (a.row_stride, a.col_stride) {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
+        (_, 1) => 8,
         (1, stride) if is_paged(stride) => 2,
-        // Nearly all of the cache lines that a tile's steps touch is used, by this tile or the next.
+        // Steps so close together leave little of a cache line unused by this tile and the next.
         (1, stride) if stride.saturating_mul(size_of::<T>()) < 1024 => 32,
-        (1, _) | (_, 1) => 8,
+        (1, _) => 8,
         _ => 0,
     }
 }

@@ -194,7 +194,7 @@ impl<T: Float> Job<T> {
     /// about `parts`.
     pub(super) fn parts(&self, way: Way, parts: usize) -> (usize, usize) {
         // Least extents worth a part of their own: what is packed for it must be used often. With few rows
-        // little is, and whole rows of parts are all that keeps threads busy.
+        // little is packed, and wider parts would leave threads without one.
         let least_rows = if way == Way::Dots { 12 } else { 28 };
         let most_down = (self.rows / least_rows).max(1);
         let least_cols = match way {

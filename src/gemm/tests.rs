@@ -404,6 +404,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     let shapes = shapes.into_iter().chain([(421, 128, 300), (422, 64, 600), (366, 127, 300)]);
     // Of few rows, 15 parts have 32 columns.
     let shapes = shapes.chain([(33, 480, 300), (48, 480, 100)]);
+    // More columns than use a transposed A where it lies, with steps more than 1 KiB apart.
+    let shapes = shapes.chain([(301, 270, 110)]);
     for (m, n, k) in shapes {
         for (a, b) in [(Layout::Rows, Layout::Rows), (Layout::Cols, Layout::Cols)] {
             let case = Case { m, n, k, a, b, beta: 1.0, finish: Finish::BiasRelu, ..PLAIN };

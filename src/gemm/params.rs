@@ -22,7 +22,7 @@ pub(super) const IN_PLACE_TILES: usize = 2;
 const PACKED_AHEAD_ROWS: usize = 192;
 
 /// The most steps of k between two visits to C.
-const MOST_STEPS: usize = 512;
+pub(super) const MOST_STEPS: usize = 512;
 
 /// How many blocks of like size `k` steps are cut into.
 pub(super) const fn blocks_of_k(k: usize) -> usize {

@@ -1,8 +1,8 @@
 //! A tile of A·B, added up in registers.
 //!
-//! An element's sum is taken in groups of [`GROUP`] steps of k, each added up in order, and then
-//! together: a rounding error passes through as many additions as a group has and as there are
-//! groups, not through all of them.
+//! An element's sum is taken in groups of [`group`] steps of k, each added up in order. Groups are added
+//! in pairs, the pairs in pairs, and so on (pairwise summation): a rounding error passes through as many
+//! additions as a group has, and one for each time that groups can be halved, not through all of them.
 //!
 //! While the multipliers are busy the memory is not, so a tile sees to what is needed next: its part of
 //! C, operands a few steps ahead, and what the driver asks for ([`Fetch`], [`RowCopy`]). A core waits
@@ -10,13 +10,20 @@
 //! L2. So a tile asks for a few lines every [`CHUNK`] steps, never for many at once.
 
 use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
-use super::tile::TALL_VECTORS;
+use super::params::MOST_STEPS;
+use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::mem::MaybeUninit;
 
-/// Steps of k after which sums are added to those of the steps before.
-const GROUP: usize = 128;
+/// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be:
+/// `f32` is for speed, and who takes `f64` does so to be exact.
+const fn group<T>() -> usize {
+    if size_of::<T>() == 4 { 128 } else { 32 }
+}
+
+/// How often the groups of a tile can be halved, at most.
+const MOST_LEVELS: usize = (MOST_STEPS / group::<f64>()).ilog2() as usize;
 
 /// Steps of k between two looks at what else there is to do.
 const CHUNK: usize = 16;
@@ -43,16 +50,16 @@ pub(super) unsafe fn of_tile<
     simd: S,
     tile: &Tile<'_, T>,
 ) -> [[S::V; VECTORS]; ROWS] {
-    // SAFETY: the caller vouches for the contract, which has k steps. `before` is written at the end of
-    // every group but the last, and read at the end of every group but the first.
+    debug_assert!(tile.k <= MOST_STEPS);
+    let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, SIDE>::new(simd, tile);
+    let mut aside = Aside::new(tile, if VECTORS <= TALL_VECTORS { ROWS } else { 0 });
+    let copies = const { SIDE == Side::Copies as u8 };
+    let mut waiting = Waiting::new();
+    let mut left = tile.k;
+    // SAFETY: the caller vouches for the contract, which has k steps, MOST_STEPS at most.
     unsafe {
-        let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, SIDE>::new(simd, tile);
-        let mut aside = Aside::new(tile, if VECTORS <= TALL_VECTORS { ROWS } else { 0 });
-        let copies = const { SIDE == Side::Copies as u8 };
-        let mut before = MaybeUninit::uninit();
-        let mut left = tile.k;
         loop {
-            let group = left.min(GROUP);
+            let group = left.min(const { group::<T>() });
             for _ in 0..group / CHUNK {
                 aside.fetch::<S, VECTORS>(tile);
                 if copies {
@@ -61,23 +68,20 @@ pub(super) unsafe fn of_tile<
                 sums.steps(simd, CHUNK);
             }
             sums.steps(simd, group % CHUNK);
-            if left < tile.k {
-                sums.add(simd, before.assume_init_ref());
-            }
             left -= group;
+            waiting.join(simd, &mut sums, left == 0);
             if left == 0 {
                 break;
             }
-            before.write(sums.take(simd));
         }
         while copies && aside.copy.rows > 0 {
             aside.copy::<S, VECTORS>(simd);
         }
-        sums.acc
     }
+    sums.acc
 }
 
-/// The tile of A·B where k is less than a group, and too short to see to anything else.
+/// The tile of A·B where k is too short to see to anything else.
 ///
 /// # Safety
 /// As [`microkernel::run`](super::microkernel::run).
@@ -92,11 +96,63 @@ pub(super) unsafe fn of_short_tile<
     simd: S,
     tile: &Tile<'_, T>,
 ) -> [[S::V; VECTORS]; ROWS] {
-    debug_assert!(tile.k <= GROUP);
+    debug_assert!(tile.k < LONG_STEPS);
     let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, { Side::Nothing as u8 }>::new(simd, tile);
+    let mut waiting = Waiting::new();
+    let mut left = tile.k;
     // SAFETY: the caller vouches for the contract, which has k steps.
-    unsafe { sums.steps(simd, tile.k) };
+    unsafe {
+        while const { group::<T>() < LONG_STEPS } && left > group::<T>() {
+            sums.steps(simd, group::<T>());
+            left -= group::<T>();
+            waiting.join(simd, &mut sums, false);
+        }
+        sums.steps(simd, left);
+        waiting.join(simd, &mut sums, true);
+    }
     sums.acc
+}
+
+/// Sums of groups, at the levels that are the bits of `count`. At each they wait for those of as many
+/// groups as its bit is worth.
+struct Waiting<V, const ROWS: usize, const VECTORS: usize> {
+    levels: [MaybeUninit<[[V; VECTORS]; ROWS]>; MOST_LEVELS],
+    count: usize,
+}
+
+impl<V: Copy, const ROWS: usize, const VECTORS: usize> Waiting<V, ROWS, VECTORS> {
+    #[inline(always)]
+    fn new() -> Self {
+        Waiting { levels: [const { MaybeUninit::uninit() }; MOST_LEVELS], count: 0 }
+    }
+
+    /// Adds to a group's sums those that wait for them. If it is the last these are all there are; if not,
+    /// the sums wait in turn.
+    ///
+    /// # Safety
+    /// There are at most as many groups as MOST_STEPS has.
+    #[inline(always)]
+    unsafe fn join<T: Float, S: Simd<T, V = V>, const LIES: u8, const SIDE: u8>(
+        &mut self,
+        simd: S,
+        sums: &mut Sums<T, S, ROWS, VECTORS, LIES, SIDE>,
+        is_last: bool,
+    ) {
+        let mut level = 0;
+        while self.count >> level > 0 {
+            if self.count >> level & 1 == 1 {
+                // SAFETY: sums were written here when the bit became 1.
+                sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
+            } else if !is_last {
+                break;
+            }
+            level += 1;
+        }
+        if !is_last {
+            self.levels[level].write(sums.take(simd));
+            self.count += 1;
+        }
+    }
 }
 
 /// The sums of a tile so far, and where its operands go on.

@@ -21,6 +21,9 @@ pub const SHAPES: [(usize, usize, usize); 8] = [
     (64, 64, 64),
 ];
 
+/// The same of many elements, each a short sum.
+pub const SHORT: (usize, usize, usize) = (2000, 128, 200);
+
 /// What A and B hold.
 #[derive(Clone, Copy, Debug)]
 pub enum Data {

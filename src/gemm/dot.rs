@@ -13,10 +13,8 @@ use crate::float::Float;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Vectors of k after which sums are added to those of the vectors before: fewer for `f64`, as in a tile.
-const fn group<T>() -> usize {
-    if size_of::<T>() == 4 { 64 } else { 32 }
-}
+/// Vectors of k after which sums are added to those of the vectors before.
+const GROUP: usize = 64;
 
 /// The most columns of a tile.
 const MOST_COLS: usize = 4;
@@ -249,7 +247,7 @@ impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, 
         // columns and the tile, which is read after it was written.
         unsafe {
             loop {
-                let end = whole.min(start + group::<T>() * S::LANES);
+                let end = whole.min(start + GROUP * S::LANES);
                 let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
                 for p in (start..end).step_by(S::LANES) {
                     let mut y = [simd.splat(T::ZERO); COLS];

@@ -4,7 +4,7 @@
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
 //! ahead. Here some rows of B are read side by side along their whole length, and their sum
 //! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1. The sums
-//! are taken in groups, as in a tile.
+//! are taken in groups, which are added in order.
 
 use super::driver::Job;
 use super::output::{Matrix, write_vector};
@@ -20,11 +20,8 @@ pub(super) const fn steps_at_once(rows: usize) -> usize {
     if rows <= 2 { 8 } else { 4 }
 }
 
-/// How often rows of B are added to the same sums, which are then added to those of the rows before: less
-/// often for `f64`, as in a tile.
-const fn group<T>() -> usize {
-    if size_of::<T>() == 4 { 64 } else { 32 }
-}
+/// How often rows of B are added to the same sums, which are then added to those of the rows before.
+const GROUP: usize = 64;
 
 /// Bytes of sums that stay in L1.
 const SUM_BYTES: usize = 16 << 10;
@@ -83,7 +80,7 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
         let stride = sums.len() / ROWS;
         let mut start = 0;
         loop {
-            let end = job.k.min(start + group::<T>() * steps_at_once(ROWS));
+            let end = job.k.min(start + GROUP * steps_at_once(ROWS));
             sums.fill(T::ZERO);
             // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
             // rows of `len` elements, in whole vectors.

@@ -1,8 +1,8 @@
 //! A tile of A·B, added up in registers.
 //!
-//! An element's sum is taken in groups of [`group`] steps of k, each added up in order. Groups are then
-//! added in pairs, the pairs in pairs, and so on (pairwise summation) for as many [`levels`] as there
-//! are: a rounding error passes through as many additions as a group has and as there are levels, not
+//! An element's sum is taken in groups of [`group`] steps of k, each added up in order. The few groups of
+//! `f32` are then added in order, too; those of `f64` in pairs, the pairs in pairs, and so on (pairwise
+//! summation). So a rounding error passes through as many additions as a group has, and a few more, not
 //! through all of them.
 //!
 //! While the multipliers are busy the memory is not, so a tile sees to what is needed next: its part of
@@ -17,17 +17,19 @@ use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::mem::MaybeUninit;
 
-/// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be:
-/// `f32` is for speed, and who takes `f64` does so to be exact.
+/// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be,
+/// which is worth it for who takes `f64`.
 const fn group<T>() -> usize {
     if size_of::<T>() == 4 { 128 } else { 32 }
 }
 
-/// How often groups are added in pairs. The few that `f32` has are added in order, which is 0.5 % faster.
+/// Levels at which sums wait for others to be added to. With one, groups are added in order, which is 0.5 %
+/// faster where there are few.
 const fn levels<T>() -> usize {
     if size_of::<T>() == 4 { 1 } else { (MOST_STEPS / group::<T>()).ilog2() as usize }
 }
 
+/// The most levels of any type.
 const MOST_LEVELS: usize = levels::<f64>();
 
 /// Steps of k between two looks at what else there is to do.
@@ -55,25 +57,24 @@ pub(super) unsafe fn of_tile<
     simd: S,
     tile: &Tile<'_, T>,
 ) -> [[S::V; VECTORS]; ROWS] {
-    debug_assert!(tile.k <= MOST_STEPS);
     let mut sums = Sums::<T, S, ROWS, VECTORS, LIES, SIDE>::new(simd, tile);
     let mut aside = Aside::new(tile, if VECTORS <= TALL_VECTORS { ROWS } else { 0 });
     let copies = const { SIDE == Side::Copies as u8 };
     let mut waiting = Waiting::new();
     let mut left = tile.k;
-    // SAFETY: the caller vouches for the contract, which has k steps, MOST_STEPS at most.
+    // SAFETY: the caller vouches for the contract, which has k steps.
     unsafe {
         loop {
-            let group = left.min(const { group::<T>() });
-            for _ in 0..group / CHUNK {
+            let steps = left.min(const { group::<T>() });
+            for _ in 0..steps / CHUNK {
                 aside.fetch::<S, VECTORS>(tile);
                 if copies {
                     aside.copy::<S, VECTORS>(simd);
                 }
                 sums.steps(simd, CHUNK);
             }
-            sums.steps(simd, group % CHUNK);
-            left -= group;
+            sums.steps(simd, steps % CHUNK);
+            left -= steps;
             waiting.join(simd, &mut sums, left == 0);
             if left == 0 {
                 break;
@@ -120,12 +121,12 @@ pub(super) unsafe fn of_short_tile<
 
 /// Sums of groups, at the levels that are the bits of `count`, the groups so far. At each they wait for
 /// those of as many groups as its bit is worth; at the last, for those of any that come.
-struct Waiting<V, const ROWS: usize, const VECTORS: usize> {
-    levels: [MaybeUninit<[[V; VECTORS]; ROWS]>; MOST_LEVELS],
+struct Waiting<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> {
+    levels: [MaybeUninit<[[S::V; VECTORS]; ROWS]>; MOST_LEVELS],
     count: usize,
 }
 
-impl<V: Copy, const ROWS: usize, const VECTORS: usize> Waiting<V, ROWS, VECTORS> {
+impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> Waiting<T, S, ROWS, VECTORS> {
     #[inline(always)]
     fn new() -> Self {
         Waiting { levels: [const { MaybeUninit::uninit() }; MOST_LEVELS], count: 0 }
@@ -133,11 +134,8 @@ impl<V: Copy, const ROWS: usize, const VECTORS: usize> Waiting<V, ROWS, VECTORS>
 
     /// Adds to a group's sums those that wait for them. If it is the last these are all there are; if not,
     /// the sums wait in turn.
-    ///
-    /// # Safety
-    /// There are at most as many groups as MOST_STEPS has.
     #[inline(always)]
-    unsafe fn join<T: Float, S: Simd<T, V = V>, const LIES: u8, const SIDE: u8>(
+    fn join<const LIES: u8, const SIDE: u8>(
         &mut self,
         simd: S,
         sums: &mut Sums<T, S, ROWS, VECTORS, LIES, SIDE>,
@@ -147,7 +145,7 @@ impl<V: Copy, const ROWS: usize, const VECTORS: usize> Waiting<V, ROWS, VECTORS>
         let mut level = 0;
         while self.count >> level > 0 {
             if level == last || self.count >> level & 1 == 1 {
-                // SAFETY: sums were written here when the count reached this level's bit.
+                // SAFETY: whoever sets a bit of the count writes sums to its level, which stay there.
                 sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
             } else if !is_last {
                 break;

@@ -10,7 +10,9 @@
 use gradkern::{Float, Rng};
 
 /// m, k, n.
-pub const SHAPES: [(usize, usize, usize); 8] = [
+pub type Shape = (usize, usize, usize);
+
+const UP_TO_1024: [Shape; 8] = [
     (1024, 1024, 1024),
     (130, 784, 513),
     (1, 1024, 1024),
@@ -21,8 +23,11 @@ pub const SHAPES: [(usize, usize, usize); 8] = [
     (64, 64, 64),
 ];
 
-/// The same of many elements, each a short sum.
-pub const SHORT: (usize, usize, usize) = (2000, 128, 200);
+/// Many elements, each a sum of few groups: where groups help least.
+pub const MANY: Shape = (2000, 128, 200);
+
+/// The shapes that are looked at, and what is said of them.
+pub const SHAPES: [(&str, &[Shape]); 2] = [("", &UP_TO_1024), (", 400,000 sums of 128", &[MANY])];
 
 /// What A and B hold.
 #[derive(Clone, Copy, Debug)]

@@ -29,6 +29,14 @@ pub(super) const fn blocks_of_k(k: usize) -> usize {
     if k <= MOST_STEPS { 1 } else { k.div_ceil(MOST_STEPS) }
 }
 
+/// How many steps each of them has, but for the last.
+pub(super) fn steps_of_a_block(k: usize) -> usize {
+    match blocks_of_k(k) {
+        1 => k.max(1),
+        blocks => k.div_ceil(blocks).next_multiple_of(8),
+    }
+}
+
 /// How a product is cut for the caches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
@@ -73,10 +81,7 @@ impl Blocks {
         cache: usize,
     ) -> Self {
         let tile = TileSize::new::<T, S>(cols, k);
-        let kc = match blocks_of_k(k) {
-            1 => k.max(1),
-            blocks => k.div_ceil(blocks).next_multiple_of(8),
-        };
+        let kc = steps_of_a_block(k);
         let step_bytes = kc * size_of::<T>();
         let mc = match part_rows.div_ceil((2 * cache / step_bytes).max(64)) {
             0 | 1 => part_rows.max(1),

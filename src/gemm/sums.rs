@@ -349,3 +349,73 @@ impl<T: Float> Aside<T> {
         copy.rows -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::steps_of_a_block;
+    use super::super::plan::Way;
+    use super::super::{Epilogue, Product, native};
+    use crate::arch::Token;
+    use crate::isa::Isa;
+    use crate::par::Par;
+    use crate::rng::Rng;
+    use crate::view::{MatMut, MatRef};
+
+    /// Groups added in pairs, the pairs in pairs: the first half has as many as a power of two.
+    fn in_pairs(groups: &[f64]) -> f64 {
+        match groups {
+            [] => 0.0,
+            [sum] => *sum,
+            _ => {
+                let (left, right) = groups.split_at(groups.len().next_power_of_two() / 2);
+                in_pairs(left) + in_pairs(right)
+            }
+        }
+    }
+
+    /// Compares products' bits with sums taken in groups of `$steps`, added as `$add` does.
+    macro_rules! check_order {
+        ($float:ident, $steps:literal, $add:expr) => {
+            let (m, n) = (15, 40);
+            let mut random = Rng::new(3);
+            for (k, isa) in
+                [1, 31, 32, 33, 65, 100, 103, 104, 128, 160, 300, 416, 511, 512, 513, 1300]
+                    .into_iter()
+                    .flat_map(|k| [(k, Isa::Avx2), (k, Isa::Avx512)])
+            {
+                let Some(token) = Token::new(isa) else { continue };
+                let mut vec = |len: usize| -> Vec<$float> {
+                    (0..len).map(|_| random.normal() as $float).collect()
+                };
+                let (a, b, mut c) = (vec(m * k), vec(k * n), vec(m * n));
+                let product = Product {
+                    alpha: 1.0,
+                    a: MatRef::new(&a, m, k).unwrap(),
+                    b: MatRef::new(&b, k, n).unwrap(),
+                    beta: 0.0,
+                    c: MatMut::new(&mut c, m, n).unwrap(),
+                    epilogue: Epilogue::None,
+                };
+                native::run_as(product, token, Par::Seq, 1 << 20, Some(Way::Columns));
+                let steps: Vec<usize> = (0..k).collect();
+                for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                    let blocks = steps.chunks(steps_of_a_block(k)).map(|block| {
+                        let groups = block.chunks($steps).map(|group| {
+                            let add = |sum, &p: &usize| a[i * k + p].mul_add(b[p * n + j], sum);
+                            group.iter().fold(0.0, add)
+                        });
+                        $add(&groups.collect::<Vec<$float>>())
+                    });
+                    let wanted = blocks.fold(0.0, |sum, block| sum + block);
+                    assert_eq!(c[i * n + j].to_bits(), wanted.to_bits(), "k = {k}, {isa:?}");
+                }
+            }
+        };
+    }
+
+    #[test]
+    fn sums_are_taken_in_the_order_that_is_documented() {
+        check_order!(f32, 128, |groups: &[f32]| groups.iter().fold(0.0, |sum, group| sum + group));
+        check_order!(f64, 32, in_pairs);
+    }
+}

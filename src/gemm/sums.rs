@@ -20,17 +20,19 @@ use std::mem::MaybeUninit;
 /// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be,
 /// which is worth it for who takes `f64`.
 const fn group<T>() -> usize {
-    if size_of::<T>() == 4 { 128 } else { 32 }
+    if size_of::<T>() == 4 { 128 } else { GROUP_OF_F64 }
 }
+
+const GROUP_OF_F64: usize = 32;
 
 /// Levels at which sums wait for others to be added to. With one, groups are added in order, which is 0.5 %
 /// faster where there are few.
 const fn levels<T>() -> usize {
-    if size_of::<T>() == 4 { 1 } else { (MOST_STEPS / group::<T>()).ilog2() as usize }
+    if size_of::<T>() == 4 { 1 } else { MOST_LEVELS }
 }
 
-/// The most levels of any type.
-const MOST_LEVELS: usize = levels::<f64>();
+/// As many as the groups of a block of k can be halved.
+const MOST_LEVELS: usize = (MOST_STEPS / GROUP_OF_F64).ilog2() as usize;
 
 /// Steps of k between two looks at what else there is to do.
 const CHUNK: usize = 16;

@@ -9,7 +9,7 @@ use gradkern::gemm::gemm;
 use gradkern::isa::{self, Isa};
 use gradkern::{Float, MatMut, MatRef, Par};
 
-/// What is promised of random data of either sign, and kept on most that is hard.
+/// What is promised of random data, and kept on most that is hard.
 const RANDOM: f64 = 4.0;
 
 /// What netlib's BLAS testers allow of any data. Where partial sums keep the size of the whole, each
@@ -17,20 +17,18 @@ const RANDOM: f64 = 4.0;
 /// a row reach 4 already.
 const ANY: f64 = 16.0;
 
-/// Half of that where sums are taken in groups of at most 128 additions: by the crate's own engine.
-const ANY_IN_GROUPS: f64 = 8.0;
+/// What the crate's own engine, which takes sums in groups of at most 64 additions, keeps on the hardest.
+const HARDEST_IN_GROUPS: f64 = 5.0;
 
 /// The largest ratio allowed, pinned after measuring. `f64` has shorter groups than `f32`; with magnitudes
-/// far apart, more terms are of the size at which it rounds. Sums of 128 steps are where groups help
-/// least: `f32` has them in one group.
+/// far apart, more terms are of the size at which it rounds.
 fn limit<T: Float>(data: Data, shape: Shape) -> f64 {
     let is_f32 = size_of::<T>() == 4;
     match (data, isa::current().unwrap()) {
         (Data::Symmetric | Data::Cancelling, _) => RANDOM,
         (_, Isa::Portable) => ANY,
-        (Data::HugeBetween, _) if is_f32 => ANY_IN_GROUPS,
-        (Data::Positive, _) if is_f32 && shape == MANY => ANY_IN_GROUPS,
-        (Data::Magnitudes, _) if shape == MANY => ANY_IN_GROUPS,
+        (Data::HugeBetween, _) if is_f32 => HARDEST_IN_GROUPS,
+        (Data::Magnitudes, _) if !is_f32 && shape == MANY => HARDEST_IN_GROUPS,
         _ => RANDOM,
     }
 }

@@ -59,6 +59,15 @@ const STREAM_SUM: f64 = 15.0;
 /// What they take at least, as each waits for the one before it.
 const STREAM_LATENCY: f64 = 36.0;
 
+/// Columns of a part are a multiple of this.
+const PART_COLS: usize = 32;
+/// A part that packs B anew takes as long as if it had so many rows more; fitted, as the next, to products on
+/// 4 to 16 threads, cut in two to five ways each.
+const PACK_B_ROWS: usize = 32;
+/// A part that packs A anew, and shares cache lines of C with the one beside it, takes as long as if it had
+/// so many columns more.
+const PACK_A_COLS: usize = 64;
+
 impl Way {
     /// All of them; of those that cost the same, the first is taken.
     pub(super) const ALL: [Way; 4] = [Way::Columns, Way::Rows, Way::Dots, Way::Stream];
@@ -189,32 +198,59 @@ impl<T: Float> Job<T> {
         let waits = many.saturating_mul(self.k) > cache / size_of::<T>();
         multiply_adds(if waits { few.max(8) } else { few }, self.k, many)
     }
+}
 
-    /// Rows and columns of the parts, to be computed in turn or at the same time, of which there are
-    /// about `parts`.
-    pub(super) fn parts(&self, way: Way, parts: usize) -> (usize, usize) {
-        // Least extents worth a part of their own: what is packed for it must be used often. With few rows
-        // little is packed, and wider parts would leave threads without one.
-        let least_rows = if way == Way::Dots { 12 } else { 28 };
-        let most_down = (self.rows / least_rows).max(1);
-        let least_cols = match way {
-            Way::Dots => 32,
-            Way::Columns | Way::Rows if most_down == 1 => 32,
-            _ => 64,
-        };
-        let most_across = (self.cols / least_cols).max(1);
-        // Parts beside each other pack the same A, parts below each other the same B: the smaller one.
-        let by_rows = self.rows >= self.cols;
-        let (down, across) = if by_rows {
-            let down = most_down.min(parts);
-            (down, most_across.min(parts / down))
-        } else {
-            let across = most_across.min(parts);
-            (most_down.min(parts / across), across)
-        };
-        (
-            self.rows.div_ceil(down).next_multiple_of(2),
-            self.cols.div_ceil(across).next_multiple_of(32),
-        )
+/// Rows and columns of the parts of a product, to be computed in turn or at the same time, of which
+/// there are at most `most`: of all ways to cut, the one whose parts take the least time.
+pub(super) fn parts(way: Way, (rows, cols): (usize, usize), most: usize) -> (usize, usize) {
+    let least_rows = if way == Way::Dots { 12 } else { 28 };
+    let most_down = (rows / least_rows).clamp(1, most);
+    let most_across = (cols / PART_COLS).max(1);
+    let cuts = (1..=most_down).map(|down| {
+        let across = most_across.min(most / down);
+        (rows.div_ceil(down).next_multiple_of(2), cols.div_ceil(across).next_multiple_of(PART_COLS))
+    });
+    let price = |&(rows, cols): &(usize, usize)| (rows + PACK_B_ROWS) * (cols + PACK_A_COLS);
+    cuts.min_by_key(price).expect("there is one cut at least")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many parts there are, and how much larger one is than an equal share of the product.
+    fn count_and_excess((rows, cols): (usize, usize), most: usize) -> (usize, f64) {
+        let (part_rows, part_cols) = parts(Way::Columns, (rows, cols), most);
+        let count = rows.div_ceil(part_rows) * cols.div_ceil(part_cols);
+        (count, (part_rows * part_cols * most) as f64 / (rows * cols) as f64)
+    }
+
+    #[test]
+    fn parts_are_for_as_many_as_there_are() {
+        for most in 1..=64 {
+            for size in [(1, 1), (1, 4096), (4096, 1), (27, 31), (300, 300), (784, 512)] {
+                assert!((1..=most).contains(&count_and_excess(size, most).0), "{size:?}, {most}");
+            }
+        }
+        assert_eq!(parts(Way::Stream, (8, 1024), 16), (8, 64));
+    }
+
+    /// Uneven extents leave no thread with little to do: a cut along one side alone would leave 7 of 16
+    /// without a part of 128 × 784.
+    #[test]
+    fn parts_are_of_like_sizes() {
+        for size in [(128, 784), (500, 700), (256, 300), (784, 128), (1000, 1000)] {
+            for most in [2, 3, 4, 6, 8, 12, 16] {
+                let excess = count_and_excess(size, most).1;
+                assert!(excess < 1.5, "{size:?}, {most}: {excess}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_pack_little_twice() {
+        assert_eq!(parts(Way::Columns, (784, 512), 2), (392, 512));
+        assert_eq!(parts(Way::Columns, (128, 512), 2), (128, 256));
+        assert_eq!(parts(Way::Columns, (256, 1024), 16), (128, 128));
     }
 }

@@ -8,6 +8,8 @@ mod ahead;
 #[cfg(any(target_arch = "x86_64", test))]
 mod columns;
 #[cfg(any(target_arch = "x86_64", test))]
+mod cut;
+#[cfg(any(target_arch = "x86_64", test))]
 mod dot;
 #[cfg(any(target_arch = "x86_64", test))]
 mod driver;

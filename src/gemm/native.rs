@@ -3,11 +3,12 @@
 //! An element's sum is taken in one order, whatever tile and part it falls in, so parts may be made
 //! to suit the number of threads without changing a bit.
 
+use super::cut::BestCut;
 use super::dot::DotPart;
 use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
 use super::params::second_level;
-use super::plan::{self, BestWay, Way};
+use super::plan::{BestWay, Way};
 use super::stream::StreamPart;
 use super::{Epilogue, Product};
 use crate::arch::Token;
@@ -44,7 +45,7 @@ pub(super) fn run_as<T: Float>(
         return compute(&job, 0..job.rows, 0..job.cols);
     }
     let job = Job { output: Output { shared: true, ..job.output }, ..job };
-    let (part_rows, part_cols) = plan::parts(way, (job.rows, job.cols), parts);
+    let (part_rows, part_cols) = token.run(BestCut { job: &job, way, most: parts });
     let across = job.cols.div_ceil(part_cols);
     let count = job.rows.div_ceil(part_rows) * across;
     let shared = Shared(job);

@@ -55,10 +55,10 @@ pub(super) struct Blocks {
     pub(super) most_vectors: usize,
 }
 
-/// How many panels of a tall tile's columns may use A where it lies before packing it pays.
-pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
+/// How many columns of C may use A where it lies before packing it pays.
+pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>) -> usize {
     let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
-    match (a.row_stride, a.col_stride) {
+    let panels = match (a.row_stride, a.col_stride) {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
         (_, 1) => 8,
@@ -67,7 +67,8 @@ pub(super) fn in_place_panels<T>(a: Matrix<T>) -> usize {
         (1, stride) if stride.saturating_mul(size_of::<T>()) < 1024 => 32,
         (1, _) => 8,
         _ => 0,
-    }
+    };
+    panels * TALL_VECTORS * S::LANES
 }
 
 impl Blocks {
@@ -91,7 +92,7 @@ impl Blocks {
         };
         let nc = if part_rows < PACKED_AHEAD_ROWS { 1 } else { cache / 4 / step_bytes };
         let nc = nc.clamp(1, part_cols).next_multiple_of(tile.cols::<T, S>());
-        let few_panels = part_cols <= in_place_panels(a) * TALL_VECTORS * S::LANES;
+        let few_panels = part_cols <= in_place_cols::<T, S>(a);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
         let a_in_place = few_panels && !(wide && a.col_stride == 1);
         let in_rows = a_in_place && a.col_stride == 1;

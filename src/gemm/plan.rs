@@ -1,12 +1,12 @@
-//! Which way a product is computed, and into which parts it is cut.
+//! Which way a product is computed.
 //!
 //! The ways differ in how many lanes stay idle, in what has to be transposed, and in what a tile costs
 //! beside its multiply-adds. Each is priced in vector multiply-adds, and the cheapest is taken; the
 //! prices depend on shapes, strides and the instruction set alone.
 
 use super::driver::Job;
-use super::params::{IN_PLACE_TILES, blocks_of_k, in_place_panels};
-use super::tile::{TALL_VECTORS, TileSize, wide_vectors};
+use super::params::{IN_PLACE_TILES, blocks_of_k, in_place_cols};
+use super::tile::{TileSize, wide_vectors};
 use super::{dot, multiply_adds, stream};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -58,15 +58,6 @@ const STREAM: f64 = 30.0;
 const STREAM_SUM: f64 = 15.0;
 /// What they take at least, as each waits for the one before it.
 const STREAM_LATENCY: f64 = 36.0;
-
-/// Columns of a part are a multiple of this.
-const PART_COLS: usize = 32;
-/// A part that packs B anew takes as long as if it had so many rows more; fitted, as the next, to products on
-/// 4 to 16 threads, cut in two to five ways each.
-const PACK_B_ROWS: usize = 32;
-/// A part that packs A anew, and shares cache lines of C with the one beside it, takes as long as if it had
-/// so many columns more.
-const PACK_A_COLS: usize = 64;
 
 impl Way {
     /// All of them; of those that cost the same, the first is taken.
@@ -130,7 +121,7 @@ impl<T: Float> Job<T> {
         let tile = TileSize::new::<T, S>(self.cols, self.k);
         let down = tile.count::<T, S>(self.rows);
         let b_in_place = self.b.col_stride == 1 && down <= IN_PLACE_TILES;
-        let few_panels = across <= in_place_panels(self.a) * TALL_VECTORS;
+        let few_panels = self.cols <= in_place_cols::<T, S>(self.a);
         let wide = wide_vectors::<T, S>(self.rows);
         let is_wide = b_in_place && !(few_panels && self.a.col_stride == 1 && wide == 8);
         // Shifts, as dividing takes longer than all the rest.
@@ -197,60 +188,5 @@ impl<T: Float> Job<T> {
         let (few, many) = (self.rows.min(self.cols), self.rows.max(self.cols));
         let waits = many.saturating_mul(self.k) > cache / size_of::<T>();
         multiply_adds(if waits { few.max(8) } else { few }, self.k, many)
-    }
-}
-
-/// Rows and columns of the parts of a product, to be computed in turn or at the same time, of which
-/// there are at most `most`: of all ways to cut, the one whose parts take the least time.
-pub(super) fn parts(way: Way, (rows, cols): (usize, usize), most: usize) -> (usize, usize) {
-    let least_rows = if way == Way::Dots { 12 } else { 28 };
-    let most_down = (rows / least_rows).clamp(1, most);
-    let most_across = (cols / PART_COLS).max(1);
-    let cuts = (1..=most_down).map(|down| {
-        let across = most_across.min(most / down);
-        (rows.div_ceil(down).next_multiple_of(2), cols.div_ceil(across).next_multiple_of(PART_COLS))
-    });
-    let price = |&(rows, cols): &(usize, usize)| (rows + PACK_B_ROWS) * (cols + PACK_A_COLS);
-    cuts.min_by_key(price).expect("there is one cut at least")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How many parts there are, and how much larger one is than an equal share of the product.
-    fn count_and_excess((rows, cols): (usize, usize), most: usize) -> (usize, f64) {
-        let (part_rows, part_cols) = parts(Way::Columns, (rows, cols), most);
-        let count = rows.div_ceil(part_rows) * cols.div_ceil(part_cols);
-        (count, (part_rows * part_cols * most) as f64 / (rows * cols) as f64)
-    }
-
-    #[test]
-    fn parts_are_for_as_many_as_there_are() {
-        for most in 1..=64 {
-            for size in [(1, 1), (1, 4096), (4096, 1), (27, 31), (300, 300), (784, 512)] {
-                assert!((1..=most).contains(&count_and_excess(size, most).0), "{size:?}, {most}");
-            }
-        }
-        assert_eq!(parts(Way::Stream, (8, 1024), 16), (8, 64));
-    }
-
-    /// Uneven extents leave no thread with little to do: a cut along one side alone would leave 7 of 16
-    /// without a part of 128 × 784.
-    #[test]
-    fn parts_are_of_like_sizes() {
-        for size in [(128, 784), (500, 700), (256, 300), (784, 128), (1000, 1000)] {
-            for most in [2, 3, 4, 6, 8, 12, 16] {
-                let excess = count_and_excess(size, most).1;
-                assert!(excess < 1.5, "{size:?}, {most}: {excess}");
-            }
-        }
-    }
-
-    #[test]
-    fn parts_pack_little_twice() {
-        assert_eq!(parts(Way::Columns, (784, 512), 2), (392, 512));
-        assert_eq!(parts(Way::Columns, (128, 512), 2), (128, 256));
-        assert_eq!(parts(Way::Columns, (256, 1024), 16), (128, 128));
     }
 }

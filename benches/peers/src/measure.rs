@@ -1,6 +1,8 @@
 //! How things are timed side by side: in turn, round after round, and the median of each. A machine
-//! that slows down for a while slows all of them down.
+//! that slows down for a while slows all of them down. Each round has another order: threads of some
+//! libraries look for more work for a while after the last, and would slow down whoever always came next.
 
+use gradkern::Rng;
 use std::time::{Duration, Instant};
 
 /// Seconds that a sample takes at least: a short function is called many times for one.
@@ -73,9 +75,12 @@ pub fn side_by_side(contenders: &mut [Contender<'_>], effort: Effort) -> Vec<Sec
     let rounds = (effort.budget.as_secs_f64() / round) as usize;
     let rounds = rounds.clamp(effort.least, effort.most);
     let mut seconds = vec![Vec::with_capacity(rounds); contenders.len()];
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
+    let mut random = Rng::new(0);
     for _ in 0..rounds {
-        for (i, contender) in contenders.iter_mut().enumerate() {
-            let (calls, taken) = samples[i];
+        random.shuffle(&mut order);
+        for &i in &order {
+            let (contender, (calls, taken)) = (&mut contenders[i], samples[i]);
             if taken < WORTH_WARMING {
                 contender.once();
             }

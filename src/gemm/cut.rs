@@ -40,7 +40,7 @@ impl<T: Float> Kernel<T> for BestCut<'_, T> {
         let BestCut { job, way, most } = self;
         let (least_rows, unpacked_cols) = match way {
             Way::Dots => (12, usize::MAX),
-            _ if job.a.col_stride == 1 => (28, in_place_cols::<T, S>(job.a)),
+            _ if job.a.col_stride == 1 => (28, in_place_cols::<T, S>(job.a, true)),
             _ => (28, 0),
         };
         parts((job.rows, job.cols), least_rows, unpacked_cols, most)

@@ -44,7 +44,7 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
     fn run<S: Simd<T>>(self, simd: S) {
         let Part { job, rows, cols, cache } = &self;
         let part = (rows.len(), cols.len());
-        let blocks = Blocks::new::<T, S>((job.rows, job.cols, job.k), part, job.a, *cache);
+        let blocks = Blocks::new::<T, S>(job, part, *cache);
         let packed_b = 2 * blocks.packed_b_len();
         let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
         let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };

@@ -9,6 +9,7 @@
 //! | NC | columns of B packed at a time, twice: one block is multiplied, the next one packed | two KC × NC blocks fill half of L2 |
 //! | MC | rows of A packed at a time | an MC × KC block of A is twice L2: it is read once for each block of B, in one stream |
 
+use super::driver::Job;
 use super::output::Matrix;
 use super::tile::{TALL_VECTORS, TileSize, is_short, wide_vectors};
 use crate::arch::{Simd, caches};
@@ -55,12 +56,15 @@ pub(super) struct Blocks {
     pub(super) most_vectors: usize,
 }
 
-/// How many columns of C may use A where it lies before packing it pays.
-pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>) -> usize {
+/// How many columns of C may use A where it lies before packing it pays; `shared` is whether other threads
+/// compute parts of the product, too.
+pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>, shared: bool) -> usize {
     let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     let panels = match (a.row_stride, a.col_stride) {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
+        // Read in rows, a step takes more instructions: too many for threads that may share a core.
+        (_, 1) if shared => 2,
         (_, 1) => 8,
         (1, stride) if is_paged(stride) => 2,
         // Steps so close together leave little of a cache line unused by this tile and the next.
@@ -72,15 +76,14 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>) -> usize {
 }
 
 impl Blocks {
-    /// The blocks for `part_rows` × `part_cols` of a product with `rows` rows, `cols` columns and `k`
-    /// steps, with a second-level cache of `cache` bytes. Blocks of k have like sizes, and depend on
-    /// neither the part nor the cache.
+    /// The blocks for `part_rows` × `part_cols` of a product, with a second-level cache of `cache` bytes.
+    /// Blocks of k have like sizes, and depend on neither the part nor the cache.
     pub(super) fn new<T: Float, S: Simd<T>>(
-        (rows, cols, k): (usize, usize, usize),
+        job: &Job<T>,
         (part_rows, part_cols): (usize, usize),
-        a: Matrix<T>,
         cache: usize,
     ) -> Self {
+        let &Job { rows, cols, k, a, output, .. } = job;
         let tile = TileSize::new::<T, S>(cols, k);
         let kc = steps_of_a_block(k);
         let step_bytes = kc * size_of::<T>();
@@ -92,7 +95,7 @@ impl Blocks {
         };
         let nc = if part_rows < PACKED_AHEAD_ROWS { 1 } else { cache / 4 / step_bytes };
         let nc = nc.clamp(1, part_cols).next_multiple_of(tile.cols::<T, S>());
-        let few_panels = part_cols <= in_place_cols::<T, S>(a);
+        let few_panels = part_cols <= in_place_cols::<T, S>(a, output.shared);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
         let a_in_place = few_panels && !(wide && a.col_stride == 1);
         let in_rows = a_in_place && a.col_stride == 1;

@@ -3,7 +3,7 @@
 //! An element's sum is taken in one order, whatever tile and part it falls in, so parts may be made
 //! to suit the number of threads without changing a bit.
 
-use super::cut::BestCut;
+use super::cut::parts;
 use super::dot::DotPart;
 use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
@@ -40,12 +40,13 @@ pub(super) fn run_as<T: Float>(
         Way::Dots => token.run(DotPart { job, rows, cols }),
         Way::Stream => token.run(StreamPart { job, cols }),
     };
-    let parts = par.parts(work);
-    if parts == 1 {
+    let threads = par.parts(work);
+    if threads == 1 {
         return compute(&job, 0..job.rows, 0..job.cols);
     }
     let job = Job { output: Output { shared: true, ..job.output }, ..job };
-    let (part_rows, part_cols) = token.run(BestCut { job: &job, way, most: parts });
+    let size = (job.rows, job.cols, job.k);
+    let (part_rows, part_cols) = parts(way, size, threads, par.tasks(work));
     let across = job.cols.div_ceil(part_cols);
     let count = job.rows.div_ceil(part_rows) * across;
     let shared = Shared(job);

@@ -46,11 +46,8 @@ pub(super) fn parts(
         let part_cols = cols.div_ceil(across).next_multiple_of(PART_COLS);
         let count = rows.div_ceil(part_rows) * cols.div_ceil(part_cols);
         let work = multiply_adds(part_rows + PACK_B_ROWS, k, part_cols + PACK_A_COLS);
-        let each = (count as f64 / threads as f64).max(1.0);
-        (
-            (work as f64 + HAND) * (each + LATE * threads.saturating_sub(2) as f64),
-            (part_rows, part_cols),
-        )
+        let turns = count.div_ceil(threads) as f64 + LATE * threads.saturating_sub(2) as f64;
+        ((work as f64 + HAND) * turns, (part_rows, part_cols))
     });
     parts.min_by(|a, b| a.0.total_cmp(&b.0)).expect("there is one cut at least").1
 }

@@ -56,9 +56,8 @@ impl Par {
         }
     }
 
-    /// How many equal parts to make of `work` elementary operations that each cost something to
-    /// begin: no more than there are threads.
-    pub(crate) fn parts(self, work: usize) -> usize {
+    /// How many threads are worth having for `work` elementary operations: each gets a task's worth.
+    pub(crate) fn threads_worth(self, work: usize) -> usize {
         (work / TASK).clamp(1, self.threads_for(work))
     }
 
@@ -91,7 +90,7 @@ impl Par {
         if self.tasks(work) == 1 {
             return f(Par::Seq);
         }
-        keep_awake(self.parts(work) - 1, || f(self))
+        keep_awake(self.threads_worth(work) - 1, || f(self))
     }
 }
 
@@ -250,12 +249,12 @@ mod tests {
         on_threads(4, || {
             let par = Par::Rayon;
             assert_eq!(
-                [WAKING - 1, WAKING].map(|work| (par.parts(work), par.tasks(work))),
+                [WAKING - 1, WAKING].map(|work| (par.threads_worth(work), par.tasks(work))),
                 [(1, 1), (4, 16)]
             );
             par.enter(WAKING, |par| {
                 assert_eq!(
-                    [2 * TASK - 1, 2 * TASK, 3 * TASK].map(|work| par.parts(work)),
+                    [2 * TASK - 1, 2 * TASK, 3 * TASK].map(|work| par.threads_worth(work)),
                     [1, 2, 3]
                 );
             });

@@ -11,7 +11,10 @@ use super::plan::Way;
 
 /// Columns of a part are a multiple of this.
 const PART_COLS: usize = 32;
-/// How many parts for each thread are considered. Two measured worse than one.
+/// The least rows of a part, and of dot products.
+const LEAST_ROWS: usize = 28;
+const LEAST_ROWS_OF_DOTS: usize = 12;
+/// For how many parts for each thread cuts are looked for. Two measured worse than one or three.
 const PARTS_EACH: [usize; 3] = [1, 3, 4];
 
 // Prices in multiply-adds, fitted to 109 products on 4, 8 and 16 threads, on an idle and on a busy machine, that
@@ -35,8 +38,13 @@ pub(super) fn parts(
     threads: usize,
     most: usize,
 ) -> (usize, usize) {
-    let least_rows = if way == Way::Dots { 12 } else { 28 };
-    let (most_down, most_across) = ((rows / least_rows).max(1), (cols / PART_COLS).max(1));
+    let most_down = match way {
+        Way::Columns | Way::Rows => rows / LEAST_ROWS,
+        Way::Dots => rows / LEAST_ROWS_OF_DOTS,
+        // It takes all rows at once.
+        Way::Stream => 1,
+    };
+    let (most_down, most_across) = (most_down.max(1), (cols / PART_COLS).max(1));
     let cuts = PARTS_EACH.into_iter().flat_map(|each| {
         let most = (each * threads).min(most);
         (1..=most_down.min(most)).map(move |down| (down, most_across.min(most / down)))
@@ -54,11 +62,16 @@ pub(super) fn parts(
 
 #[cfg(test)]
 mod tests {
-    use super::super::stream;
     use super::*;
 
-    fn count((rows, cols, k): (usize, usize, usize), threads: usize) -> usize {
-        let (part_rows, part_cols) = parts(Way::Columns, (rows, cols, k), threads, 4 * threads);
+    fn count(
+        way: Way,
+        (rows, cols, k): (usize, usize, usize),
+        threads: usize,
+        most: usize,
+    ) -> usize {
+        let (part_rows, part_cols) = parts(way, (rows, cols, k), threads, most);
+        assert!(part_rows > 0 && part_cols > 0);
         rows.div_ceil(part_rows) * cols.div_ceil(part_cols)
     }
 
@@ -66,28 +79,34 @@ mod tests {
     fn there_are_no_more_parts_than_wanted() {
         for most in 1..=64 {
             for (rows, cols) in [(1, 1), (1, 4096), (4096, 1), (27, 31), (300, 300), (784, 512)] {
-                let (part_rows, part_cols) = parts(Way::Columns, (rows, cols, 9), 16, most);
-                let count = rows.div_ceil(part_rows) * cols.div_ceil(part_cols);
-                assert!((1..=most).contains(&count), "{rows} × {cols}, {most}: {count}");
+                for way in Way::ALL {
+                    let count = count(way, (rows, cols, 900_000), 16, most);
+                    assert!((1..=most).contains(&count), "{rows} × {cols}, {most}: {count}");
+                }
             }
         }
+        assert!(count(Way::Columns, (2048, 4096, 900_000), 16, 64) > 48);
     }
 
-    /// A cut along one side alone would leave 7 of 16 threads without a part of 128 × 784.
+    /// Also where a cut along one side alone would leave some without one.
     #[test]
-    fn no_thread_stays_idle() {
+    fn no_thread_stays_without_a_part() {
         for size in [(128, 784, 512), (500, 700, 300), (256, 300, 300), (1000, 1000, 1000)] {
             for threads in [2, 3, 4, 6, 8, 12, 16] {
-                assert!(4 * count(size, threads) >= 3 * threads, "{size:?}, {threads}");
+                assert!(
+                    count(Way::Columns, size, threads, 4 * threads) >= threads,
+                    "{size:?}, {threads}"
+                );
             }
         }
     }
 
     #[test]
     fn many_threads_have_several_parts_of_a_large_product_each() {
-        assert!(count((2048, 2048, 2048), 16) >= 3 * 16);
-        assert_eq!(count((784, 128, 64), 16), 16);
-        assert_eq!(count((1024, 1024, 1024), 2), 2);
+        let most = |size, threads| count(Way::Columns, size, threads, 4 * threads);
+        assert!(most((2048, 2048, 2048), 16) >= 3 * 16);
+        assert_eq!(most((784, 128, 64), 16), 16);
+        assert_eq!(most((1024, 1024, 1024), 2), 2);
     }
 
     #[test]
@@ -97,9 +116,15 @@ mod tests {
         assert_eq!(in_two((128, 512, 784)), (128, 256));
     }
 
-    /// As `Way::Stream`, which takes all rows at once, relies on.
     #[test]
-    fn few_rows_are_not_cut() {
-        assert_eq!(parts(Way::Stream, (stream::MOST_ROWS, 1024, 9), 4, 16).0, stream::MOST_ROWS);
+    fn a_stream_is_cut_between_columns_alone() {
+        assert_eq!(parts(Way::Stream, (800, 40, 900_000), 16, 64).0, 800);
+        assert_eq!(parts(Way::Stream, (8, 1024, 1024), 16, 64), (8, 64));
+    }
+
+    #[test]
+    fn dot_products_are_cut_into_fewer_rows() {
+        assert_eq!(parts(Way::Dots, (48, 4, 900_000), 4, 4), (12, 32));
+        assert_eq!(parts(Way::Columns, (48, 4, 900_000), 4, 4), (48, 32));
     }
 }

@@ -40,15 +40,18 @@ pub(super) fn run_as<T: Float>(
         Way::Dots => token.run(DotPart { job, rows, cols }),
         Way::Stream => token.run(StreamPart { job, cols }),
     };
-    let threads = par.parts(work);
+    let threads = par.threads_worth(work);
     if threads == 1 {
         return compute(&job, 0..job.rows, 0..job.cols);
     }
-    let job = Job { output: Output { shared: true, ..job.output }, ..job };
     let size = (job.rows, job.cols, job.k);
     let (part_rows, part_cols) = parts(way, size, threads, par.tasks(work));
     let across = job.cols.div_ceil(part_cols);
     let count = job.rows.div_ceil(part_rows) * across;
+    if count == 1 {
+        return compute(&job, 0..job.rows, 0..job.cols);
+    }
+    let job = Job { output: Output { shared: true, ..job.output }, ..job };
     let shared = Shared(job);
     let shared = &shared;
     par.for_each_index(count, work, &move |i| {

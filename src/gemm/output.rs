@@ -38,7 +38,8 @@ pub(super) struct Output<T> {
     pub(super) c: *mut T,
     pub(super) row_stride: usize,
     pub(super) col_stride: usize,
-    /// Whether threads share C: then one's part may be in another's caches from before.
+    /// Whether threads share C: then one's part may be in another's caches from before, and they may share
+    /// cores. It changes no bit.
     pub(super) shared: bool,
     /// Whether a tile's rows are C's columns.
     pub(super) transposed: bool,

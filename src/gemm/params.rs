@@ -57,7 +57,7 @@ pub(super) struct Blocks {
 }
 
 /// How many columns of C may use A where it lies before packing it pays; `shared` is whether other threads
-/// compute parts of the product, too.
+/// compute parts of the product, too. (The way that a product is computed must not depend on that.)
 pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>, shared: bool) -> usize {
     let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     let panels = match (a.row_stride, a.col_stride) {

@@ -17,8 +17,8 @@ use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::mem::MaybeUninit;
 
-/// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be,
-/// which is worth more of them for who takes `f64`.
+/// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be;
+/// who takes `f64` does so to be exact, and gets more of them.
 const fn group<T>() -> usize {
     if size_of::<T>() == 4 { 64 } else { GROUP_OF_F64 }
 }

@@ -400,7 +400,7 @@ fn blocks_change_no_bit<T: Float>(case: Case) {
 fn any_number_of_threads_gives_the_same_bits() {
     let shapes =
         [(300, 200, 150), (33, 1000, 300), (1000, 33, 300), (8, 2000, 600), (257, 16, 999)];
-    // Of 15 parts of 30 rows the last has 1, or 2; of 13 it has 6: as few as take wide tiles.
+    // Of 15 parts below each other the last has 1 row, or 2; of 13 it has 6: as few as take wide tiles.
     let shapes = shapes.into_iter().chain([(421, 128, 300), (422, 64, 600), (366, 127, 300)]);
     // Of few rows, 15 parts have 32 columns.
     let shapes = shapes.chain([(33, 480, 300), (48, 480, 100)]);

@@ -1,6 +1,7 @@
 //! How things are timed side by side: in turn, round after round, and the median of each. A machine
-//! that slows down for a while slows all of them down. Each round has another order: threads of some
-//! libraries look for more work for a while after the last, and would slow down whoever always came next.
+//! that slows down for a while slows all of them down. Each round has an order of its own, drawn by chance:
+//! threads of some libraries look for more work for a while after the last, and would slow down whoever
+//! always came next.
 
 use gradkern::Rng;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use gradkern::gemm::gemm;
 use gradkern::isa::{self, Isa};
 use gradkern::{Float, MatMut, MatRef, Par};
 
-/// What is promised of random data, and kept on most that is hard.
+/// What is promised of random data of either sign, and kept by the own engine on most that is hard.
 const RANDOM: f64 = 4.0;
 
 /// What netlib's BLAS testers allow of any data. Where partial sums keep the size of the whole, each

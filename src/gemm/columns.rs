@@ -27,6 +27,8 @@ pub(super) struct Columns<T> {
     pub(super) cols: usize,
     /// Columns of a panel, except the last.
     pub(super) panel_cols: usize,
+    /// Panels of as many.
+    pub(super) whole_panels: usize,
     state: State,
     /// Where it is packed.
     buffer: *mut T,
@@ -66,17 +68,32 @@ impl<T: Float> Columns<T> {
     ) -> Self {
         let &Blocks { tile, short, .. } = blocks;
         let panel_cols = tile.cols::<T, S>();
-        let state = State::Unpacked;
-        let block =
-            Columns { b, k, tile, short, cols: left.min(blocks.nc), panel_cols, state, buffer };
-        if b.col_stride == 1 && tile.count::<T, S>(rows) <= IN_PLACE_TILES {
-            let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).min(left / S::LANES);
-            let cols = (widest + 1).next_power_of_two() / 2 * S::LANES;
-            if cols > 0 {
-                return Columns { cols, panel_cols: cols, state: State::InPlace, ..block };
-            }
+        let (state, cols) = (State::Unpacked, left.min(blocks.nc));
+        let whole_panels = tile.whole_panels::<T, S>(cols);
+        let block = Columns { b, k, tile, short, cols, panel_cols, whole_panels, state, buffer };
+        let whole = left / S::LANES;
+        if b.col_stride != 1 || whole == 0 {
+            return block;
         }
-        block
+        if tile.count::<T, S>(rows) <= IN_PLACE_TILES {
+            let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).max(tile.vectors());
+            return block.in_place::<S>((widest.min(whole) + 1).next_power_of_two() / 2, 1);
+        }
+        match blocks.b_is_near {
+            true if left >= panel_cols => {
+                block.in_place::<S>(tile.vectors(), tile.whole_panels::<T, S>(left))
+            }
+            true if whole * S::LANES == left => block.in_place::<S>(whole, 1),
+            _ => block,
+        }
+    }
+
+    /// The first `panels` panels of `vectors` vectors of it, to be read where they lie.
+    #[inline(always)]
+    fn in_place<S: Simd<T>>(self, vectors: usize, panels: usize) -> Self {
+        let panel_cols = vectors * S::LANES;
+        let (cols, whole_panels) = (panels * panel_cols, panels);
+        Columns { cols, panel_cols, whole_panels, state: State::InPlace, ..self }
     }
 
     /// The same block, to be packed while the one before it is multiplied, where that pays.
@@ -121,7 +138,7 @@ impl<T: Float> Columns<T> {
     /// The number of its panels.
     #[inline(always)]
     pub(super) fn panels(&self) -> usize {
-        self.cols.div_ceil(self.panel_cols)
+        self.whole_panels + usize::from(self.whole_panels * self.panel_cols < self.cols)
     }
 
     /// The panel that begins at the block's column `col`, as it is read.

@@ -49,25 +49,29 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
         let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
         let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };
         // What runs inside a closure given to a plain function is compiled for the plain target.
-        T::with_scratch(len, |memory| simd.call(Loops { part: self, blocks, memory }));
+        let (part, blocks) = (&self, &blocks);
+        if len == 0 {
+            return simd.call(Loops { part, blocks, memory: &mut [] });
+        }
+        T::with_scratch(len, |memory| simd.call(Loops { part, blocks, memory }));
     }
 }
 
 /// A part with its buffers.
-struct Loops<'a, 'b, T> {
-    part: Part<'a, T>,
-    blocks: Blocks,
-    memory: &'b mut [T],
+struct Loops<'a, T> {
+    part: &'a Part<'a, T>,
+    blocks: &'a Blocks,
+    memory: &'a mut [T],
 }
 
-impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
+impl<T: Float> Kernel<T> for Loops<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
         let (b, a) = self.memory.split_at_mut(2 * self.blocks.packed_b_len());
         // SAFETY: who made the part vouches for the operands; `Part` made the buffers large enough.
-        unsafe { loops(simd, &self.part, self.blocks, a.as_mut_ptr(), b.as_mut_ptr()) }
+        unsafe { loops(simd, self.part, self.blocks, a.as_mut_ptr(), b.as_mut_ptr()) }
     }
 }
 
@@ -79,24 +83,26 @@ impl<T: Float> Kernel<T> for Loops<'_, '_, T> {
 unsafe fn loops<T: Float, S: Simd<T>>(
     simd: S,
     part: &Part<'_, T>,
-    blocks: Blocks,
+    blocks: &Blocks,
     packed_a: *mut T,
     packed_b: *mut T,
 ) {
     let Part { job, rows, cols, .. } = part;
     let mut buffers = [packed_b, packed_b.wrapping_add(blocks.packed_b_len())];
     // Loop 4: blocks of rows, whose part of A is packed, to be read in one stream.
-    for row in rows.clone().step_by(blocks.mc) {
+    let mut row = rows.start;
+    while row < rows.end {
         let block_rows = blocks.mc.min(rows.end - row);
         let columns_at = |p: usize, col: usize, buffer| {
             let k = blocks.kc.min(job.k.saturating_sub(p));
             let left = if k > 0 { cols.end - col } else { 0 };
             let b = Matrix { data: job.b.at(p, col), ..job.b };
-            Columns::new::<S>(b, k, left, block_rows, &blocks, buffer)
+            Columns::new::<S>(b, k, left, block_rows, blocks, buffer)
         };
         let mut columns = columns_at(0, cols.start, buffers[0]);
         // Loop 3: blocks of k.
-        for p in (0..job.k).step_by(blocks.kc) {
+        let mut p = 0;
+        while p < job.k {
             let output = job.output.of_block(p == 0, p + columns.k == job.k);
             let a = Matrix { data: job.a.at(row, p), ..job.a };
             let a = match blocks.a_in_place {
@@ -118,7 +124,9 @@ unsafe fn loops<T: Float, S: Simd<T>>(
                 unsafe { multiply(simd, a, block_rows, (columns, next), place, &output) };
                 (col, columns) = (after, next.done());
             }
+            p += blocks.kc;
         }
+        row += block_rows;
     }
 }
 

@@ -17,24 +17,26 @@ use crate::par::Par;
 use crate::view::MatRef;
 
 /// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
-pub(super) fn run<T: Float>(product: Product<'_, T>, token: Token, par: Par) {
+pub(super) fn run<T: Float>(product: &mut Product<'_, T>, token: Token, par: Par) {
     run_as(product, token, par, second_level(), None);
 }
 
 /// As [`run`], with blocks for a second-level cache of `cache` bytes, which change no bit of the
 /// result, and in the way `wanted`, if it can be gone.
 pub(super) fn run_as<T: Float>(
-    product: Product<'_, T>,
+    product: &mut Product<'_, T>,
     token: Token,
     par: Par,
     cache: usize,
     wanted: Option<Way>,
 ) {
-    let job = Job::new(product);
+    let mut job = Job::new(product);
     let wanted = wanted.filter(|&way| job.can_go(way));
     let way = wanted.unwrap_or_else(|| token.run(BestWay(&job)));
     let work = job.work(cache);
-    let job = if way == Way::Rows { job.turned() } else { job };
+    if way == Way::Rows {
+        job = job.turned();
+    }
     let compute = move |job: &Job<T>, rows, cols| match way {
         Way::Columns | Way::Rows => token.run(Part { job, rows, cols, cache }),
         Way::Dots => token.run(DotPart { job, rows, cols }),
@@ -77,8 +79,8 @@ fn matrix<T: Float>(view: MatRef<'_, T>) -> Matrix<T> {
 }
 
 impl<T: Float> Job<T> {
-    fn new(product: Product<'_, T>) -> Self {
-        let Product { alpha, a, b, beta, mut c, epilogue } = product;
+    fn new(product: &mut Product<'_, T>) -> Self {
+        let &mut Product { alpha, a, b, beta, ref mut c, epilogue } = product;
         let output = Output {
             alpha,
             beta,

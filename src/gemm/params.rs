@@ -16,11 +16,23 @@ use crate::arch::{Simd, caches};
 use crate::float::Float;
 use std::sync::OnceLock;
 
-/// How many tiles may read a row-major panel of B where it lies before packing it pays.
+/// How many tiles may read a row-major panel of B where it lies before packing it pays, wherever that is.
 pub(super) const IN_PLACE_TILES: usize = 2;
+
+/// How many may where B is a small part of L2.
+const NEAR_TILES: usize = 12;
+
+/// Bytes of a small part of L2, of about as much as L1 has, and of half of L1. Vectors across two cache lines
+/// are loaded twice, so that those in half of L1 alone are worth it.
+const NEAR: usize = 256 << 10;
+const NEARER: usize = 64 << 10;
+const NEAREST: usize = 24 << 10;
 
 /// Rows from which packing B a block of panels ahead pays.
 const PACKED_AHEAD_ROWS: usize = 192;
+
+/// The fewest rows of A that are packed at a time, if there are as many.
+const LEAST_MC: usize = 64;
 
 /// The most steps of k between two visits to C.
 pub(super) const MOST_STEPS: usize = 512;
@@ -38,6 +50,50 @@ pub(super) fn steps_of_a_block(k: usize) -> usize {
     }
 }
 
+/// How many rows of A are packed at a time: as many as there are, if they fit. (What needs no dividing has none:
+/// small products are done in the time that a few divisions take.)
+fn rows_of_a_block<T: Float, S: Simd<T>>(
+    tile: TileSize,
+    rows: usize,
+    step_bytes: usize,
+    cache: usize,
+) -> usize {
+    if rows <= LEAST_MC || rows.saturating_mul(step_bytes) <= 2 * cache {
+        return rows.max(1);
+    }
+    let blocks = rows.div_ceil((2 * cache / step_bytes).max(LEAST_MC));
+    rows.div_ceil(blocks).next_multiple_of(tile.rows::<T, S>()).min(rows)
+}
+
+/// How many columns of B are packed at a time, in whole panels.
+fn cols_of_a_block<T: Float, S: Simd<T>>(
+    tile: TileSize,
+    (rows, cols): (usize, usize),
+    step_bytes: usize,
+    cache: usize,
+) -> usize {
+    let panel_cols = tile.cols::<T, S>();
+    if rows < PACKED_AHEAD_ROWS {
+        return panel_cols;
+    }
+    let fit = cols.saturating_mul(step_bytes) <= cache / 4;
+    let cols = if fit { cols } else { (cache / 4 / step_bytes).clamp(1, cols) };
+    tile.whole_panels::<T, S>(cols + panel_cols - 1) * panel_cols
+}
+
+/// Whether a part's `tiles` tiles read row-major panels of `k` steps of B where they lie: packing them takes longer
+/// than reading them is slowed down.
+fn is_near<T: Float, S: Simd<T>>(b: Matrix<T>, k: usize, tiles: usize) -> bool {
+    let row_bytes = b.row_stride.saturating_mul(size_of::<T>());
+    let is_aligned = (b.data.addr() | row_bytes).is_multiple_of(S::LANES * size_of::<T>());
+    let near = match (is_aligned, tiles) {
+        (true, ..=NEAR_TILES) => NEAR,
+        (true, _) => NEARER,
+        (false, _) => NEAREST,
+    };
+    b.col_stride == 1 && row_bytes.saturating_mul(k) <= near
+}
+
 /// How a product is cut for the caches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
@@ -50,6 +106,10 @@ pub(super) struct Blocks {
     pub(super) mc: usize,
     /// Columns of B, whole panels.
     pub(super) nc: usize,
+    /// Whether B lies so near that all tiles read its whole panels where they lie.
+    pub(super) b_is_near: bool,
+    /// Whether nothing of B is packed.
+    pub(super) b_in_place: bool,
     /// Whether A is read where it lies.
     pub(super) a_in_place: bool,
     /// The most vectors in a row of a tile: wide tiles read A step by step.
@@ -83,30 +143,38 @@ impl Blocks {
         (part_rows, part_cols): (usize, usize),
         cache: usize,
     ) -> Self {
-        let &Job { rows, cols, k, a, output, .. } = job;
+        let &Job { rows, cols, k, a, b, output } = job;
         let tile = TileSize::new::<T, S>(cols, k);
         let kc = steps_of_a_block(k);
         let step_bytes = kc * size_of::<T>();
-        let mc = match part_rows.div_ceil((2 * cache / step_bytes).max(64)) {
-            0 | 1 => part_rows.max(1),
-            blocks => {
-                part_rows.div_ceil(blocks).next_multiple_of(tile.rows::<T, S>()).min(part_rows)
-            }
-        };
-        let nc = if part_rows < PACKED_AHEAD_ROWS { 1 } else { cache / 4 / step_bytes };
-        let nc = nc.clamp(1, part_cols).next_multiple_of(tile.cols::<T, S>());
+        let mc = rows_of_a_block::<T, S>(tile, part_rows, step_bytes, cache);
+        let nc = cols_of_a_block::<T, S>(tile, (part_rows, part_cols), step_bytes, cache);
+        let tiles = tile.count::<T, S>(part_rows);
+        let b_is_near = is_near::<T, S>(b, kc, tiles);
+        let in_place = b_is_near || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
+        let b_in_place = in_place && part_cols.is_multiple_of(S::LANES);
         let few_panels = part_cols <= in_place_cols::<T, S>(a, output.shared);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
         let a_in_place = few_panels && !(wide && a.col_stride == 1);
         let in_rows = a_in_place && a.col_stride == 1;
         // A part, or its last block, may have few rows of many.
         let most_vectors = if in_rows { TALL_VECTORS } else { usize::MAX };
-        Blocks { tile, short: is_short(cols, k), kc, mc, nc, a_in_place, most_vectors }
+        Blocks {
+            tile,
+            short: is_short(cols, k),
+            kc,
+            mc,
+            nc,
+            b_is_near,
+            b_in_place,
+            a_in_place,
+            most_vectors,
+        }
     }
 
     /// Elements of a packed block of B.
     pub(super) const fn packed_b_len(&self) -> usize {
-        self.kc * self.nc
+        if self.b_in_place { 0 } else { self.kc * self.nc }
     }
 }
 

@@ -25,14 +25,14 @@ fn panel_shape(m: usize, n: usize) -> (usize, usize) {
 }
 
 /// Computes a product whose C is not empty.
-pub(super) fn run<T: Float>(mut product: Product<'_, T>, par: Par) {
+pub(super) fn run<T: Float>(product: &mut Product<'_, T>, par: Par) {
     let (m, n, k) = (product.a.rows(), product.b.cols(), product.a.cols());
     let (panel_rows, panel_cols) = panel_shape(m, n);
     let across = n.div_ceil(panel_cols);
     let count = m.div_ceil(panel_rows) * across;
     // The pointer holds as long as the product is not moved.
     let c = product.c.as_mut_ptr();
-    let panels = Panels { product: &product, c };
+    let panels = Panels { product, c };
     par.for_each_index(count, multiply_adds(m, k, n), &|i| {
         let (row, col) = (i / across * panel_rows, i % across * panel_cols);
         // SAFETY: every index yields another panel, so no two tasks write the same element.

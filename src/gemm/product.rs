@@ -23,16 +23,16 @@ pub struct Product<'a, T> {
 
 impl<T: Float> Product<'_, T> {
     /// Computes it.
-    pub(crate) fn run(self, par: Par) -> Result<()> {
+    pub(crate) fn run(mut self, par: Par) -> Result<()> {
         let token = isa::token()?;
         if !self.c.is_empty() {
-            T::compute(self, token, par);
+            T::compute(&mut self, token, par);
         }
         Ok(())
     }
 
     /// Computes it, if C has elements, with the engine for an instruction set.
-    pub(super) fn run_with(self, token: Token, par: Par) {
+    pub(super) fn run_with(&mut self, token: Token, par: Par) {
         match token {
             Token::Scalar(_) => portable::run(self, par),
             // There is nothing to multiply.
@@ -72,13 +72,13 @@ pub trait Gemm: Sized {
     /// [`Product::run_with`] as a function that is not generic, so that the engines are compiled
     /// with this crate, once, and not again with every crate that calls a kernel.
     #[doc(hidden)]
-    fn compute(product: Product<'_, Self>, token: Token, par: Par);
+    fn compute(product: &mut Product<'_, Self>, token: Token, par: Par);
 }
 
 impl Gemm for f32 {
     const MATRIXMULTIPLY: MatrixMultiply<f32> = matrixmultiply::sgemm;
 
-    fn compute(product: Product<'_, f32>, token: Token, par: Par) {
+    fn compute(product: &mut Product<'_, f32>, token: Token, par: Par) {
         product.run_with(token, par);
     }
 }
@@ -86,7 +86,7 @@ impl Gemm for f32 {
 impl Gemm for f64 {
     const MATRIXMULTIPLY: MatrixMultiply<f64> = matrixmultiply::dgemm;
 
-    fn compute(product: Product<'_, f64>, token: Token, par: Par) {
+    fn compute(product: &mut Product<'_, f64>, token: Token, par: Par) {
         product.run_with(token, par);
     }
 }

@@ -38,7 +38,7 @@ pub(super) unsafe fn multiply<T: Float, S: Simd<T>>(
         let mut j = 0;
         while j < columns.cols {
             let panel = columns.panel::<S>(j);
-            let across = ((columns.cols - j) / columns.panel_cols).max(1);
+            let across = if j == 0 { columns.whole_panels.max(1) } else { 1 };
             let grid = Grid {
                 down,
                 across,

@@ -390,7 +390,7 @@ mod tests {
                     (0..len).map(|_| random.normal() as $float).collect()
                 };
                 let (a, b, mut c) = (vec(m * k), vec(k * n), vec(m * n));
-                let product = Product {
+                let mut product = Product {
                     alpha: 1.0,
                     a: MatRef::new(&a, m, k).unwrap(),
                     b: MatRef::new(&b, k, n).unwrap(),
@@ -398,7 +398,7 @@ mod tests {
                     c: MatMut::new(&mut c, m, n).unwrap(),
                     epilogue: Epilogue::None,
                 };
-                native::run_as(product, token, Par::Seq, 1 << 20, Some(Way::Columns));
+                native::run_as(&mut product, token, Par::Seq, 1 << 20, Some(Way::Columns));
                 let steps: Vec<usize> = (0..k).collect();
                 for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                     let blocks = steps.chunks(steps_of_a_block(k)).map(|block| {

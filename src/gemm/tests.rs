@@ -209,10 +209,10 @@ impl<T: Float> Prepared<T> {
     }
 
     /// C's storage after the product, which is checked.
-    fn compute(&self, engine: impl Fn(Product<'_, T>)) -> Vec<T> {
+    fn compute(&self, engine: impl Fn(&mut Product<'_, T>)) -> Vec<T> {
         let Case { m, n, .. } = self.case;
         let mut c = Stored { data: self.c.data.clone(), ..self.c };
-        engine(Product {
+        engine(&mut Product {
             alpha: T::from_f64(self.case.alpha),
             a: self.a.view(),
             b: self.b.view(),
@@ -451,7 +451,7 @@ fn not_a_number_survives_relu_but_not_beta_0() {
             a[4..8].fill(f64::NAN);
             let b = vec![-1.0; 4 * n];
             let mut c = vec![f64::NAN; m * n];
-            let product = Product {
+            let mut product = Product {
                 alpha: 1.0,
                 a: MatRef::new(&a, m, 4).unwrap(),
                 b: MatRef::new(&b, 4, n).unwrap(),
@@ -459,7 +459,7 @@ fn not_a_number_survives_relu_but_not_beta_0() {
                 c: MatMut::new(&mut c, m, n).unwrap(),
                 epilogue: Epilogue::BiasRelu(&vec![0.0; n]),
             };
-            native::run(product, token, Par::Seq);
+            native::run(&mut product, token, Par::Seq);
             for (i, row) in c.chunks(n).enumerate() {
                 let right = |x: &f64| if i == 1 { x.is_nan() } else { *x == 0.0 };
                 assert!(row.iter().all(right), "row {i} of {m} × {n}: {row:?}");

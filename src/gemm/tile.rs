@@ -64,6 +64,14 @@ impl TileSize {
         self.vectors() * S::LANES
     }
 
+    /// How many whole panels there are in `cols` columns.
+    pub(super) const fn whole_panels<T: Float, S: Simd<T>>(self, cols: usize) -> usize {
+        match self {
+            TileSize::Tall => cols / const { TileSize::Tall.cols::<T, S>() },
+            TileSize::Low => cols / const { TileSize::Low.cols::<T, S>() },
+        }
+    }
+
     pub(super) const fn rows<T: Float, S: Simd<T>>(self) -> usize {
         match self {
             TileSize::Tall if has_32::<T, S>() => MAX_ROWS,

@@ -232,13 +232,6 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
         // SAFETY: below, `from` is where a vector of C, biases or mask begins, or its `len` elements.
         unsafe { if is_whole(j) { simd.load_ptr(from) } else { simd.load_first_ptr(from, len) } }
     };
-    let store = |x: S::V, to: *mut T, j: usize| {
-        let to = to.wrapping_add(j * S::LANES);
-        // SAFETY: as for `load`, in C.
-        unsafe {
-            if is_whole(j) { simd.store_ptr(x, to) } else { simd.store_first_ptr(x, to, len) }
-        }
-    };
     // SAFETY: the caller vouches for the tile's elements in C, biases and mask.
     unsafe {
         let mut base = [zero; VECTORS];
@@ -277,9 +270,19 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
                 }
             }
         }
-        for i in 0..ROWS {
-            for j in 0..VECTORS {
-                store(acc[i][j], c.add(i * row_stride), j);
+        if is_whole(VECTORS - 1) {
+            for i in 0..ROWS {
+                for j in 0..VECTORS {
+                    simd.store_ptr(acc[i][j], c.add(i * row_stride + j * S::LANES));
+                }
+            }
+        } else {
+            for i in 0..ROWS {
+                let row = c.add(i * row_stride);
+                for j in 0..VECTORS - 1 {
+                    simd.store_ptr(acc[i][j], row.add(j * S::LANES));
+                }
+                simd.store_first_ptr(acc[i][VECTORS - 1], row.add((VECTORS - 1) * S::LANES), len);
             }
         }
     }

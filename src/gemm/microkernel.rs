@@ -213,8 +213,8 @@ pub(super) unsafe fn finish<T: Float, S: Simd<T>, const ROWS: usize, const VECTO
 /// Finishes a whole tile without leaving the registers.
 ///
 /// # Safety
-/// As [`run`]; the tile's rows are vectors of C's rows and, if there is one, the mask's: whole ones,
-/// if there is more than one.
+/// As [`run`]; the tile's rows are vectors of C's rows and, if there is one, the mask's: whole ones but for
+/// the last.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
 unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(

@@ -7,6 +7,7 @@
 use super::{Epilogue, Product, multiply_adds};
 use crate::float::Float;
 use crate::par::Par;
+use std::ops::Range;
 
 /// The least rows of a panel: each of them packs B anew, which takes the time of about 20 rows.
 const PANEL_ROWS: usize = 256;
@@ -14,6 +15,9 @@ const PANEL_ROWS: usize = 256;
 const PANEL_COLS: usize = 256;
 /// A panel is no wider than what `matrixmultiply` packs of B at once.
 const MAX_PANEL_COLS: usize = 1024;
+/// Steps of k that are added up in order, as many as the own engine's in `f32`: `matrixmultiply` is called for so
+/// many at a time, which takes 2 to 5 % longer and takes a third to a half off the largest errors.
+const GROUP: usize = 64;
 /// Panels are cut at multiples of this, which no microkernel's tile exceeds.
 const TILE: usize = 16;
 
@@ -58,43 +62,67 @@ impl<T: Float> Panels<'_, '_, T> {
     /// # Safety
     /// The panel lies in C, has elements, and nothing else accesses it meanwhile.
     unsafe fn multiply(&self, row: usize, col: usize, rows: usize, cols: usize) {
-        let Product { alpha, a, b, beta, c, epilogue } = self.product;
-        let (rsc, csc) = (c.row_stride(), c.col_stride());
+        let Product { alpha, a, c, epilogue, .. } = self.product;
         let k = if *alpha == T::ZERO { 0 } else { a.cols() };
-        // With k = 0, A and B are not read, so their pointers stay at the start. C's elements do not
-        // overlap, as in any MatMut, and strides of a view fit in isize.
-        // SAFETY: a view's elements lie in its slice, so the rows of A from `row` on, the columns of B
-        // from `col` on, k steps of both, and the panel of C are in bounds.
+        let mut first = 0;
+        // SAFETY: the caller vouches for the panel.
         unsafe {
-            let offset = |rows: usize| if k == 0 { 0 } else { rows };
-            let a_row = a.as_ptr().add(offset(row * a.row_stride()));
-            let b_col = b.as_ptr().add(offset(col * b.col_stride()));
-            let panel = self.c.add(row * rsc + col * csc);
-            (T::MATRIXMULTIPLY)(
-                rows,
-                k,
-                cols,
-                *alpha,
-                a_row,
-                a.row_stride() as isize,
-                a.col_stride() as isize,
-                b_col,
-                b.row_stride() as isize,
-                b.col_stride() as isize,
-                *beta,
-                panel,
-                rsc as isize,
-                csc as isize,
-            );
+            loop {
+                let last = (first + GROUP).min(k);
+                self.add_steps((row, col), (rows, cols), first..last);
+                first = last;
+                if last == k {
+                    break;
+                }
+            }
             if matches!(epilogue, Epilogue::None) {
                 return;
             }
-            for i in 0..rows {
-                for j in 0..cols {
-                    let element = panel.add(i * rsc + j * csc);
-                    *element = epilogue.apply(*element, row + i, col + j);
+            for i in row..row + rows {
+                for j in col..col + cols {
+                    let element = self.c.add(i * c.row_stride() + j * c.col_stride());
+                    *element = epilogue.apply(*element, i, j);
                 }
             }
+        }
+    }
+
+    /// Adds the products of some steps of k to a panel: to β times itself, if they are the first.
+    ///
+    /// # Safety
+    /// As [`multiply`](Self::multiply); A has the steps, and B.
+    unsafe fn add_steps(
+        &self,
+        (row, col): (usize, usize),
+        (rows, cols): (usize, usize),
+        steps: Range<usize>,
+    ) {
+        let Product { alpha, a, b, beta, c, .. } = self.product;
+        let (rsc, csc) = (c.row_stride(), c.col_stride());
+        // Without steps, A and B are not read, so their pointers stay at the start. C's elements do not
+        // overlap, as in any MatMut, and strides of a view fit in isize.
+        // SAFETY: a view's elements lie in its slice, so the rows of A from `row` on, the columns of B
+        // from `col` on, the steps of both, and the panel of C are in bounds.
+        unsafe {
+            let offset = |place: usize| if steps.is_empty() { 0 } else { place };
+            let a_part = offset(row * a.row_stride() + steps.start * a.col_stride());
+            let b_part = offset(steps.start * b.row_stride() + col * b.col_stride());
+            (T::MATRIXMULTIPLY)(
+                rows,
+                steps.len(),
+                cols,
+                *alpha,
+                a.as_ptr().add(a_part),
+                a.row_stride() as isize,
+                a.col_stride() as isize,
+                b.as_ptr().add(b_part),
+                b.row_stride() as isize,
+                b.col_stride() as isize,
+                if steps.start == 0 { *beta } else { T::ONE },
+                self.c.add(row * rsc + col * csc),
+                rsc as isize,
+                csc as isize,
+            );
         }
     }
 }

@@ -144,6 +144,10 @@ const PLAIN: Case = Case {
     finish: Finish::None,
 };
 
+fn at<T: Float>(matrix: &Stored<T>, row: usize, col: usize) -> f64 {
+    matrix.view().get(row, col).unwrap().to_f64()
+}
+
 /// A case's operands, and what C must become.
 struct Prepared<T> {
     case: Case,
@@ -174,15 +178,23 @@ impl<T: Float> Prepared<T> {
             mask: Stored::new(&mut numbers, m, n, mask_layout),
             expected: Vec::new(),
         };
-        prepared.expected = (0..m * n).map(|i| prepared.expect(i / n, i % n)).collect();
+        let rows: Vec<f64> = (0..m * k).map(|i| at(&prepared.a, i / k, i % k)).collect();
+        let cols: Vec<f64> = (0..n * k).map(|i| at(&prepared.b, i % k, i / k)).collect();
+        let dot = |row: usize, col: usize| {
+            let pairs = rows[row * k..][..k].iter().zip(&cols[col * k..][..k]);
+            accurate_dot(pairs.map(|(&x, &y)| (x, y)))
+        };
+        let expected = (0..m * n).map(|i| (i / n, i % n));
+        prepared.expected =
+            expected.map(|(row, col)| prepared.expect(row, col, dot(row, col))).collect();
         if case.beta == 0.0 {
             prepared.c.view_mut().fill(T::NAN);
         }
         prepared
     }
 
-    fn expect(&self, row: usize, col: usize) -> (f64, f64) {
-        let at = |matrix: &Stored<T>, row, col| matrix.view().get(row, col).unwrap().to_f64();
+    /// What becomes of a dot product, and how far from it a result may be; `size` is that of its terms.
+    fn expect(&self, row: usize, col: usize, (dot, size): (f64, f64)) -> (f64, f64) {
         let alpha = T::from_f64(self.case.alpha).to_f64();
         let beta = T::from_f64(self.case.beta).to_f64();
         let old = beta * at(&self.c, row, col);
@@ -190,8 +202,6 @@ impl<T: Float> Prepared<T> {
             Finish::Bias | Finish::BiasRelu => self.biases[col].to_f64(),
             _ => 0.0,
         };
-        let terms = (0..self.case.k).map(|p| (at(&self.a, row, p), at(&self.b, p, col)));
-        let (dot, size) = accurate_dot(terms);
         let value = alpha * dot + old + bias;
         let finished = match self.case.finish {
             Finish::BiasRelu => value.max(0.0),

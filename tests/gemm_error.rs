@@ -16,7 +16,7 @@ const RANDOM: f64 = 4.0;
 /// of one sum rounds by as much, and the errors add up like the root of their number: 64 steps in a row reach 4.
 const HARDEST: f64 = 5.0;
 
-/// What the portable engine does, which adds groups in order, too.
+/// What the portable engine keeps on it: the groups of `f64` have 64 steps there, too, and are added in order.
 const HARDEST_PORTABLE: f64 = 6.0;
 
 /// The largest ratio allowed, pinned after measuring. `f64` has shorter groups than `f32` in the own engine; with

@@ -1,6 +1,7 @@
 //! Blocks of B's columns: read where they lie, or packed, and when.
 //!
-//! Packing a block costs a pass over it, in which the multipliers would wait for memory. So it is
+//! Packing a block costs a pass over it, in which the multipliers would wait for memory. A small B, or one that
+//! few tiles read, is therefore not packed at all; that of others is
 //! done on the side. The first tile that reads a row-major panel packs it as it goes
 //! ([`Side::KeepsB`](super::microkernel::Side)); in a large product, tiles see to the block after
 //! theirs ([`ahead`](super::ahead)).
@@ -56,7 +57,7 @@ pub(super) struct Panel<T> {
 
 impl<T: Float> Columns<T> {
     /// The next block of a B of which `left` columns have `k` elements, to be multiplied by `rows`
-    /// rows and packed, unless it is read in place, in `buffer`.
+    /// rows and packed, unless it is read in place, in `buffer`. Where [`Blocks::packs_no_b`], it is in place.
     #[inline(always)]
     pub(super) fn new<S: Simd<T>>(
         b: Matrix<T>,
@@ -79,7 +80,7 @@ impl<T: Float> Columns<T> {
             let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).max(tile.vectors());
             return block.in_place::<S>((widest.min(whole) + 1).next_power_of_two() / 2, 1);
         }
-        match blocks.b_is_near {
+        match blocks.panels_in_place {
             true if left >= panel_cols => {
                 block.in_place::<S>(tile.vectors(), tile.whole_panels::<T, S>(left))
             }

@@ -78,7 +78,7 @@ impl<T: Float> Kernel<T> for Loops<'_, T> {
 /// # Safety
 /// The part lies in C and in what the epilogue reads, its rows in A and its columns in B, and
 /// nobody else accesses its part of C. The buffers have room for a block of A, unless it is read
-/// in place, and two blocks of B.
+/// in place, and two blocks of B, unless nothing of it is packed.
 #[inline(always)]
 unsafe fn loops<T: Float, S: Simd<T>>(
     simd: S,
@@ -120,6 +120,7 @@ unsafe fn loops<T: Float, S: Simd<T>>(
                 let (next_p, next_col) =
                     if after < cols.end { (p, after) } else { (p + blocks.kc, cols.start) };
                 let next = columns_at(next_p, next_col, buffers[0]).ahead();
+                debug_assert!(!columns.is_unpacked() || !blocks.packs_no_b);
                 // SAFETY: the columns lie in B and their tiles in C; the buffers have room.
                 unsafe { multiply(simd, a, block_rows, (columns, next), place, &output) };
                 (col, columns) = (after, next.done());

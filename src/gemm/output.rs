@@ -1,7 +1,7 @@
 //! Where a tile goes: C ← α·tile + β·C, with the epilogue.
 //!
-//! A tile that is whole and lies along C's rows is finished in its registers by the microkernel.
-//! What is here is the rest: edges, a C with strides, and tiles computed as their own transpose.
+//! A tile that lies along C's rows is finished in its registers by the microkernel.
+//! What is here is the rest: a C with strides, and tiles computed as their own transpose.
 //! They go through a buffer in L1, and from there row by row of C. Both ways round alike.
 
 use super::{Epilogue, tile};

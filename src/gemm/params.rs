@@ -19,13 +19,13 @@ use std::sync::OnceLock;
 /// How many tiles may read a row-major panel of B where it lies before packing it pays, wherever that is.
 pub(super) const IN_PLACE_TILES: usize = 2;
 
-/// How many may where B is a small part of L2.
+/// How many may if B is no more than an eighth of the second-level cache.
 const NEAR_TILES: usize = 12;
 
-/// Bytes of a small part of L2, of about as much as L1 has, and of half of L1. Vectors across two cache lines
-/// are loaded twice, so that those in half of L1 alone are worth it.
-const NEAR: usize = 256 << 10;
+/// Bytes of B that any number of tiles may read where they lie: about what L1 has.
 const NEARER: usize = 64 << 10;
+
+/// The same if its vectors lie across two cache lines each, which are both loaded.
 const NEAREST: usize = 24 << 10;
 
 /// Rows from which packing B a block of panels ahead pays.
@@ -81,15 +81,15 @@ fn cols_of_a_block<T: Float, S: Simd<T>>(
     tile.whole_panels::<T, S>(cols + panel_cols - 1) * panel_cols
 }
 
-/// Whether a part's `tiles` tiles read row-major panels of `k` steps of B where they lie: packing them takes longer
-/// than reading them is slowed down.
-fn is_near<T: Float, S: Simd<T>>(b: Matrix<T>, k: usize, tiles: usize) -> bool {
+/// Whether a part's `tiles` tiles read row-major panels of `k` steps of B where they lie, as packing them would take
+/// longer than they are slowed down.
+fn is_near<T: Float, S: Simd<T>>(b: Matrix<T>, k: usize, tiles: usize, cache: usize) -> bool {
     let row_bytes = b.row_stride.saturating_mul(size_of::<T>());
     let is_aligned = (b.data.addr() | row_bytes).is_multiple_of(S::LANES * size_of::<T>());
     let near = match (is_aligned, tiles) {
-        (true, ..=NEAR_TILES) => NEAR,
-        (true, _) => NEARER,
-        (false, _) => NEAREST,
+        (true, ..=NEAR_TILES) => cache / 8,
+        (true, _) => NEARER.min(cache / 8),
+        (false, _) => NEAREST.min(cache / 8),
     };
     b.col_stride == 1 && row_bytes.saturating_mul(k) <= near
 }
@@ -106,10 +106,10 @@ pub(super) struct Blocks {
     pub(super) mc: usize,
     /// Columns of B, whole panels.
     pub(super) nc: usize,
-    /// Whether B lies so near that all tiles read its whole panels where they lie.
-    pub(super) b_is_near: bool,
-    /// Whether nothing of B is packed.
-    pub(super) b_in_place: bool,
+    /// Whether all tiles read B's whole panels where they lie, and what is left if it is whole vectors.
+    pub(super) panels_in_place: bool,
+    /// Whether nothing of B is packed: [`Columns::new`](super::columns::Columns::new) makes no block that is.
+    pub(super) packs_no_b: bool,
     /// Whether A is read where it lies.
     pub(super) a_in_place: bool,
     /// The most vectors in a row of a tile: wide tiles read A step by step.
@@ -150,9 +150,9 @@ impl Blocks {
         let mc = rows_of_a_block::<T, S>(tile, part_rows, step_bytes, cache);
         let nc = cols_of_a_block::<T, S>(tile, (part_rows, part_cols), step_bytes, cache);
         let tiles = tile.count::<T, S>(part_rows);
-        let b_is_near = is_near::<T, S>(b, kc, tiles);
-        let in_place = b_is_near || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
-        let b_in_place = in_place && part_cols.is_multiple_of(S::LANES);
+        let panels_in_place = is_near::<T, S>(b, kc, tiles, cache);
+        let in_place = panels_in_place || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
+        let packs_no_b = in_place && part_cols.is_multiple_of(S::LANES);
         let few_panels = part_cols <= in_place_cols::<T, S>(a, output.shared);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
         let a_in_place = few_panels && !(wide && a.col_stride == 1);
@@ -165,8 +165,8 @@ impl Blocks {
             kc,
             mc,
             nc,
-            b_is_near,
-            b_in_place,
+            panels_in_place,
+            packs_no_b,
             a_in_place,
             most_vectors,
         }
@@ -174,7 +174,7 @@ impl Blocks {
 
     /// Elements of a packed block of B.
     pub(super) const fn packed_b_len(&self) -> usize {
-        if self.b_in_place { 0 } else { self.kc * self.nc }
+        if self.packs_no_b { 0 } else { self.kc * self.nc }
     }
 }
 

@@ -296,7 +296,7 @@ fn every_tile_edge() {
 /// Tiles of short products: 6 rows of 4 vectors of 8 or 16 columns, and the ends of both.
 #[test]
 fn every_edge_of_a_low_tile() {
-    let edges = (32..=65).chain([79, 80, 96, 97, 113, 127, 128, 129, 192]);
+    let edges = (32..=65).chain([79, 80, 96, 97, 112, 113, 127, 128, 129, 176, 192]);
     let short = edges.flat_map(|n| [(n, 1, Layout::Rows), (n, 5, Layout::Cols)]);
     let longer = [33, 47, 63, 64, 65, 90, 97, 127, 129].into_iter();
     let longer = longer.flat_map(|n| [LONG_STEPS - 1, LONG_STEPS].map(|k| (n, k, Layout::Rows)));
@@ -346,6 +346,7 @@ fn several_blocks_of_rows_and_of_k() {
         (1, 1030, 523),
         (2, 4200, 127),
         (7, 1030, 523),
+        (100, 20, 1100),
     ];
     on_every_engine(shapes.into_iter().flat_map(|(m, n, k)| {
         let transposes = [Layout::Rows, Layout::Cols];

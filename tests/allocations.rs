@@ -2,7 +2,7 @@
 //! by any kernel. An allocator counts what the testing thread asks for.
 //!
 //! On the portable instruction set, products are `matrixmultiply`'s, which allocates a packing
-//! buffer in each call; there the count must be exactly the number of those calls, one for 64 steps of k.
+//! buffer in each call; there the count must be exactly the number of those calls, one for 48 steps of k.
 
 mod common;
 
@@ -71,7 +71,7 @@ fn allocations(f: impl FnOnce()) -> usize {
 /// How many allocations products of so many steps of k make, each in one panel.
 fn of_products(steps: &[usize]) -> usize {
     let is_portable = isa::current() == Ok(Isa::Portable);
-    if is_portable { steps.iter().map(|k| k.div_ceil(64)).sum() } else { 0 }
+    if is_portable { steps.iter().map(|k| k.div_ceil(48)).sum() } else { 0 }
 }
 
 /// Asserts that `f`, once it has run, allocates nothing but what products of so many `steps` do.

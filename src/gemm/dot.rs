@@ -6,6 +6,7 @@
 //! long and C small.
 
 use super::driver::Job;
+use super::groups;
 use super::output::{Matrix, Output, WriteTile};
 use super::tile::next_rows;
 use crate::arch::{Kernel, Simd};
@@ -13,8 +14,11 @@ use crate::float::Float;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Vectors of k after which sums are added to those of the vectors before.
-const GROUP: usize = 64;
+/// The least vectors of k of a [group](groups): with half as many of `f32`, adding groups up would be a tenth
+/// of the work.
+const fn least_group<T>() -> usize {
+    if size_of::<T>() == 4 { 64 } else { 32 }
+}
 
 /// The most columns of a tile.
 const MOST_COLS: usize = 4;
@@ -242,12 +246,13 @@ impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, 
     fn run<S: Simd<T>>(self, simd: S) {
         let Dots { k, a, b, to, stride } = self.0;
         let whole = k / S::LANES * S::LANES;
+        let group = groups::in_order(k / S::LANES, least_group::<T>()) * S::LANES;
         let mut start = 0;
         // SAFETY: `dots` is the only one to make this, and its caller vouches for ROWS rows, COLS
         // columns and the tile, which is read after it was written.
         unsafe {
             loop {
-                let end = whole.min(start + GROUP * S::LANES);
+                let end = whole.min(start + group);
                 let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
                 for p in (start..end).step_by(S::LANES) {
                     let mut y = [simd.splat(T::ZERO); COLS];

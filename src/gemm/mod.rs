@@ -14,6 +14,7 @@ mod dot;
 #[cfg(any(target_arch = "x86_64", test))]
 mod driver;
 mod epilogue;
+mod groups;
 #[cfg(any(target_arch = "x86_64", test))]
 mod microkernel;
 #[cfg(any(target_arch = "x86_64", test))]

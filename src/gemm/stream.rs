@@ -7,6 +7,7 @@
 //! are taken in groups, which are added in order.
 
 use super::driver::Job;
+use super::groups;
 use super::output::{Matrix, write_vector};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -20,8 +21,8 @@ pub(super) const fn steps_at_once(rows: usize) -> usize {
     if rows <= 2 { 8 } else { 4 }
 }
 
-/// How often rows of B are added to the same sums, which are then added to those of the rows before.
-const GROUP: usize = 64;
+/// The least of a [group](groups)'s terms, each of which is a few rows of B.
+const LEAST_GROUP: usize = 16;
 
 /// Bytes of sums that stay in L1.
 const SUM_BYTES: usize = 16 << 10;
@@ -78,9 +79,11 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
         let Block { job, col, len, mut sums, mut before } = self;
         let b = Matrix { data: job.b.at(0, col), ..job.b };
         let stride = sums.len() / ROWS;
+        let steps = steps_at_once(ROWS);
+        let group = groups::in_order(job.k / steps, LEAST_GROUP) * steps;
         let mut start = 0;
         loop {
-            let end = job.k.min(start + GROUP * steps_at_once(ROWS));
+            let end = job.k.min(start + group);
             sums.fill(T::ZERO);
             // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
             // rows of `len` elements, in whole vectors.

@@ -1,15 +1,14 @@
 //! A tile of A·B, added up in registers.
 //!
-//! An element's sum is taken in groups of [`group`] steps of k, each added up in order. The few groups of
-//! `f32` are then added in order, too; those of `f64` in pairs, the pairs in pairs, and so on (pairwise
-//! summation). So a rounding error passes through as many additions as a group has, and a few more, not
-//! through all of them.
+//! An element's sum is taken in [groups](super::groups) of steps of k. Those of `f32` are then added in
+//! order; those of `f64` in pairs, the pairs in pairs, and so on (pairwise summation).
 //!
 //! While the multipliers are busy the memory is not, so a tile sees to what is needed next: its part of
 //! C, operands a few steps ahead, and what the driver asks for ([`Fetch`], [`RowCopy`]). A core waits
 //! for a dozen cache lines at a time, and while it does, for nothing else, not even for B's next row in
 //! L2. So a tile asks for a few lines every [`CHUNK`] steps, never for many at once.
 
+use super::groups;
 use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
 use super::params::MOST_STEPS;
 use super::tile::{LONG_STEPS, TALL_VECTORS};
@@ -17,22 +16,14 @@ use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::mem::MaybeUninit;
 
-/// Steps of k that are added up in order. A group more is an addition more where a multiply-add could be;
-/// who takes `f64` does so to be exact, and gets more of them.
-const fn group<T>() -> usize {
-    if size_of::<T>() == 4 { 64 } else { GROUP_OF_F64 }
-}
-
-const GROUP_OF_F64: usize = 32;
-
 /// Levels at which sums wait for others to be added to. With one, groups are added in order, which is 0.5 %
 /// faster where there are few.
 const fn levels<T>() -> usize {
-    if size_of::<T>() == 4 { 1 } else { MOST_LEVELS }
+    if groups::in_pairs::<T>() { MOST_LEVELS } else { 1 }
 }
 
 /// As many as the groups of a block of k can be halved.
-const MOST_LEVELS: usize = (MOST_STEPS / GROUP_OF_F64).ilog2() as usize;
+const MOST_LEVELS: usize = (MOST_STEPS / groups::LEAST_OF_A_TILE).ilog2() as usize;
 
 /// Steps of k between two looks at what else there is to do.
 const CHUNK: usize = 16;
@@ -67,7 +58,7 @@ pub(super) unsafe fn of_tile<
     // SAFETY: the caller vouches for the contract, which has k steps.
     unsafe {
         loop {
-            let steps = left.min(const { group::<T>() });
+            let steps = left.min(const { groups::of_a_tile::<T>() });
             for _ in 0..steps / CHUNK {
                 aside.fetch::<S, VECTORS>(tile);
                 if copies {
@@ -110,9 +101,9 @@ pub(super) unsafe fn of_short_tile<
     let mut left = tile.k;
     // SAFETY: the caller vouches for the contract, which has k steps.
     unsafe {
-        while const { group::<T>() < LONG_STEPS } && left > group::<T>() {
-            sums.steps(simd, group::<T>());
-            left -= group::<T>();
+        while left > groups::of_a_tile::<T>() {
+            sums.steps(simd, groups::of_a_tile::<T>());
+            left -= groups::of_a_tile::<T>();
             waiting.join(simd, &mut sums, false);
         }
         sums.steps(simd, left);
@@ -381,7 +372,7 @@ mod tests {
             let (m, n) = (15, 40);
             let mut random = Rng::new(3);
             for (k, isa) in
-                [1, 31, 32, 33, 64, 65, 100, 103, 104, 128, 160, 300, 416, 512, 513, 1300]
+                [1, 15, 16, 17, 48, 49, 64, 97, 103, 104, 128, 160, 300, 416, 512, 513, 1300]
                     .into_iter()
                     .flat_map(|k| [(k, Isa::Avx2), (k, Isa::Avx512)])
             {
@@ -417,7 +408,7 @@ mod tests {
 
     #[test]
     fn sums_are_taken_in_the_order_that_is_documented() {
-        check_order!(f32, 64, |groups: &[f32]| groups.iter().fold(0.0, |sum, group| sum + group));
-        check_order!(f64, 32, in_pairs);
+        check_order!(f32, 48, |groups: &[f32]| groups.iter().fold(0.0, |sum, group| sum + group));
+        check_order!(f64, 16, in_pairs);
     }
 }

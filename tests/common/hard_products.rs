@@ -24,7 +24,7 @@ const UP_TO_1024: [Shape; 8] = [
 ];
 
 /// Many elements, each a sum of few groups: where groups help least.
-pub const MANY: Shape = (2000, 128, 200);
+const MANY: Shape = (2000, 128, 200);
 
 /// The shapes that are looked at, and what is said of them.
 pub const SHAPES: [(&str, &[Shape]); 2] = [("", &UP_TO_1024), (", 400,000 sums of 128", &[MANY])];
@@ -82,7 +82,7 @@ fn symmetric(random: &mut Rng) -> f64 {
 
 /// A product with α, β and what C held.
 pub struct Product<T> {
-    pub shape: (usize, usize, usize),
+    pub shape: Shape,
     pub alpha: T,
     pub beta: T,
     /// Row by row, as B and C.
@@ -92,9 +92,10 @@ pub struct Product<T> {
 }
 
 impl<T: Float> Product<T> {
-    pub fn new(data: Data, shape: (usize, usize, usize), (alpha, beta): (f64, f64)) -> Self {
+    /// The `draw`-th of all that are made of such data.
+    pub fn new(draw: u64, data: Data, shape: Shape, (alpha, beta): (f64, f64)) -> Self {
         let (m, k, n) = shape;
-        let mut random = Rng::new((m * 7919 + k * 31 + n) as u64);
+        let mut random = Rng::new(1_000_003 * draw + (m * 7919 + k * 31 + n) as u64);
         let a = (0..m * k).map(|i| T::from_f64(data.of_a(&mut random, i % k, k))).collect();
         let mut b: Vec<T> = Vec::with_capacity(k * n);
         for i in 0..k * n {

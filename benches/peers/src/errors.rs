@@ -24,7 +24,7 @@ pub fn table() -> String {
 fn worst(data: Data, shapes: &[Shape]) -> [(f64, Shape); LIBRARIES.len()] {
     let mut worst = [(0.0_f64, shapes[0]); LIBRARIES.len()];
     for &shape in shapes {
-        let product = Product::<f32>::new(data, shape, (1.0, 0.0));
+        let product = Product::<f32>::new(0, data, shape, (1.0, 0.0));
         for (worst, (_, library)) in worst.iter_mut().zip(LIBRARIES) {
             let (m, k, n) = shape;
             let a = Operand::new(&product.a, m, k, false);

@@ -188,6 +188,23 @@ fn products_and_layers() {
     }
 }
 
+/// A product that packs nothing takes no memory, though it is the thread's first.
+fn small_product<T: Float>() {
+    let (a, b) = (random::<T>(16, 20, Layout::Rows), random::<T>(20, 32, Layout::Rows));
+    let mut c = random::<T>(16, 32, Layout::Rows);
+    let expected = of_products(&[20]);
+    let found = allocations(|| {
+        gemm(T::ONE, a.view(), b.view(), T::ZERO, c.view_mut(), Par::Seq).unwrap();
+    });
+    assert_eq!(found, expected, "allocations of a small product");
+}
+
+#[test]
+fn small_products_take_no_memory() {
+    small_product::<f32>();
+    small_product::<f64>();
+}
+
 fn case(batch: usize, classes: usize, target: TargetKind) -> LossCase {
     LossCase {
         batch,

@@ -306,7 +306,7 @@ unsafe fn write_from_memory<T: Float, S: Simd<T>, const ROWS: usize, const VECTO
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::arch::Token;
     use crate::isa::Isa;
@@ -327,7 +327,8 @@ mod tests {
                         for side in [Side::Fetches, Side::KeepsB, Side::Copies] {
                             let shape = Shape { rows, vectors, a, side };
                             if shape.exists::<T, S>() {
-                                check(simd, shape);
+                                // SAFETY: it is the tile that `check` makes.
+                                check(simd, shape, |tile| unsafe { run(simd, shape, tile) });
                                 count += 1;
                             }
                         }
@@ -338,9 +339,14 @@ mod tests {
         }
     }
 
-    /// All rows of C are the same one.
+    /// Checks that `run` computes a tile of zeros, of the shape but for its last column, from operands without
+    /// steps, of which nothing may be read. All rows of C are the same one.
     #[inline(always)]
-    fn check<T: Float, S: Simd<T>>(simd: S, shape: Shape) {
+    pub(in crate::gemm) fn check<T: Float, S: Simd<T>>(
+        _simd: S,
+        shape: Shape,
+        run: impl FnOnce(&Tile<'_, T>),
+    ) {
         let mut c = [T::ONE; 128];
         let output = Output {
             alpha: T::ONE,
@@ -369,8 +375,7 @@ mod tests {
             cols,
             output: &output,
         };
-        // SAFETY: without steps nothing is read; C has the columns.
-        unsafe { run(simd, shape, &tile) };
+        run(&tile);
         assert!(c[..cols].iter().all(|&x| x == T::ZERO) && c[cols..].iter().all(|&x| x == T::ONE));
     }
 

@@ -143,3 +143,51 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8> Kernel<T
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::microkernel::tests::check;
+    use super::super::tile::{LOW_VECTORS, TileSize};
+    use super::*;
+    use crate::arch::Token;
+    use crate::isa::Isa;
+
+    /// Calls every function there is for tiles that are computed in one call, with one tile.
+    struct EveryShape;
+
+    impl<T: Float> Kernel<T> for EveryShape {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<S: Simd<T>>(self, simd: S) -> usize {
+            let grid = Grid { down: 1, across: 1, a_distance: 0, b_distance: 0 };
+            let mut count = 0;
+            for rows in 1..=TileSize::Tall.rows::<T, S>() {
+                for vectors in (1..=LOW_VECTORS).chain([8]) {
+                    for a in [Lies::InSteps, Lies::InRows] {
+                        let shape = Shape { rows, vectors, a, side: Side::Nothing };
+                        if shape.exists::<T, S>() {
+                            // SAFETY: it is the tile that `check` makes, and no other.
+                            check(simd, shape, |tile| unsafe {
+                                super::run(simd, shape, tile, grid)
+                            });
+                            count += 1;
+                        }
+                    }
+                }
+            }
+            count
+        }
+    }
+
+    #[test]
+    fn every_shape_that_exists_has_a_function() {
+        for token in [Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new) {
+            let counts =
+                (Token::run::<f32, _>(token, EveryShape), Token::run::<f64, _>(token, EveryShape));
+            println!("{token:?}: {counts:?}");
+            assert_eq!(counts.0, counts.1);
+            assert!(counts.0 > 0);
+        }
+    }
+}

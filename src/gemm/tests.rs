@@ -6,6 +6,7 @@
 use super::plan::Way;
 use super::tile::LONG_STEPS;
 use super::{Epilogue, Product, native, portable};
+use crate::aligned::Aligned;
 use crate::arch::Token;
 use crate::float::Float;
 use crate::isa::Isa;
@@ -21,8 +22,12 @@ impl Numbers {
         ((self.0 >> 40) as f64) / (1 << 23) as f64 - 1.0
     }
 
-    fn vec<T: Float>(&mut self, len: usize) -> Vec<T> {
-        (0..len).map(|_| T::from_f64(self.next())).collect()
+    /// They begin at a cache line, so that a case takes the same way in every run.
+    fn take<T: Float>(&mut self, len: usize) -> Aligned<T> {
+        let mut numbers = Aligned::new();
+        numbers.try_grow(len).unwrap();
+        numbers.fill_with(|| T::from_f64(self.next()));
+        numbers
     }
 }
 
@@ -60,7 +65,7 @@ impl Layout {
 
 /// A matrix with its storage, gaps included.
 struct Stored<T> {
-    data: Vec<T>,
+    data: Aligned<T>,
     rows: usize,
     cols: usize,
     layout: Layout,
@@ -68,7 +73,7 @@ struct Stored<T> {
 
 impl<T: Float> Stored<T> {
     fn new(numbers: &mut Numbers, rows: usize, cols: usize, layout: Layout) -> Self {
-        Stored { data: numbers.vec(layout.len(rows, cols)), rows, cols, layout }
+        Stored { data: numbers.take(layout.len(rows, cols)), rows, cols, layout }
     }
 
     fn view(&self) -> MatRef<'_, T> {
@@ -154,7 +159,7 @@ struct Prepared<T> {
     a: Stored<T>,
     b: Stored<T>,
     c: Stored<T>,
-    biases: Vec<T>,
+    biases: Aligned<T>,
     mask: Stored<T>,
     /// For each element of C, row by row: its value, and how far from it a result may be.
     expected: Vec<(f64, f64)>,
@@ -174,7 +179,7 @@ impl<T: Float> Prepared<T> {
             a: Stored::new(&mut numbers, m, k, case.a),
             b: Stored::new(&mut numbers, k, n, case.b),
             c: Stored::new(&mut numbers, m, n, case.c),
-            biases: numbers.vec(n),
+            biases: numbers.take(n),
             mask: Stored::new(&mut numbers, m, n, mask_layout),
             expected: Vec::new(),
         };
@@ -254,7 +259,7 @@ impl<T: Float> Prepared<T> {
         for i in (0..c.data.len()).filter(|&i| between[i]) {
             assert_eq!(c.data[i], self.c.data[i], "element {i} between C's: {:?}", self.case);
         }
-        c.data
+        c.data.to_vec()
     }
 }
 

@@ -183,11 +183,8 @@ mod tests {
     #[test]
     fn every_shape_that_exists_has_a_function() {
         for token in [Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new) {
-            let counts =
-                (Token::run::<f32, _>(token, EveryShape), Token::run::<f64, _>(token, EveryShape));
-            println!("{token:?}: {counts:?}");
-            assert_eq!(counts.0, counts.1);
-            assert!(counts.0 > 0);
+            assert!(token.run::<f32, _>(EveryShape) > 40);
+            assert!(token.run::<f64, _>(EveryShape) > 40);
         }
     }
 }

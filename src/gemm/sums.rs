@@ -14,6 +14,7 @@ use super::params::MOST_STEPS;
 use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;
+use std::hint::cold_path;
 use std::mem::MaybeUninit;
 
 /// Levels at which sums wait for others to be added to. With one, groups are added in order, which is 0.5 %
@@ -59,14 +60,17 @@ pub(super) unsafe fn of_tile<
     unsafe {
         loop {
             let steps = left.min(const { groups::of_a_tile::<T>() });
-            for _ in 0..steps / CHUNK {
+            let mut rest = steps;
+            // Tall tiles are busy most of the time; asking whether they are does not pay.
+            while rest >= CHUNK && (VECTORS <= TALL_VECTORS || !aside.is_done()) {
                 aside.fetch::<S, VECTORS>(tile);
                 if copies {
                     aside.copy::<S, VECTORS>(simd);
                 }
                 sums.steps(simd, CHUNK);
+                rest -= CHUNK;
             }
-            sums.steps(simd, steps % CHUNK);
+            sums.steps(simd, rest);
             left -= steps;
             waiting.join(simd, &mut sums, left == 0);
             if left == 0 {
@@ -102,6 +106,10 @@ pub(super) unsafe fn of_short_tile<
     // SAFETY: the caller vouches for the contract, which has k steps.
     unsafe {
         while left > groups::of_a_tile::<T>() {
+            if !groups::in_pairs::<T>() {
+                // So that tiles of one group, as most of `f32` have, do not pay for the registers of a second.
+                cold_path();
+            }
             sums.steps(simd, groups::of_a_tile::<T>());
             left -= groups::of_a_tile::<T>();
             waiting.join(simd, &mut sums, false);
@@ -293,6 +301,12 @@ impl<T: Float> Aside<T> {
     fn new(tile: &Tile<'_, T>, c_rows: usize) -> Self {
         let c = tile.output.at(tile.row, tile.col);
         Aside { c, c_rows, fetch: tile.fetch, copy: tile.copy }
+    }
+
+    /// Whether nothing is left.
+    #[inline(always)]
+    fn is_done(&self) -> bool {
+        self.c_rows == 0 && self.fetch.rows == 0 && self.copy.rows == 0
     }
 
     /// Asks for some cache lines.

@@ -2,7 +2,8 @@
 //! by any kernel. An allocator counts what the testing thread asks for.
 //!
 //! On the portable instruction set, products are `matrixmultiply`'s, which allocates a packing
-//! buffer in each call; there the count must be exactly the number of those calls, one for 48 steps of k.
+//! buffer in each call; there the count must be exactly the number of those calls, one for each group of up
+//! to 48 steps of k.
 
 mod common;
 
@@ -68,8 +69,10 @@ fn allocations(f: impl FnOnce()) -> usize {
     COUNT.get() - before
 }
 
-/// How many allocations products of so many steps of k make, each in one panel.
+/// How many allocations products of so many steps of k make, each in one panel, and with no more steps than
+/// are taken 48 at a time.
 fn of_products(steps: &[usize]) -> usize {
+    assert!(steps.iter().all(|&k| k <= 1152));
     let is_portable = isa::current() == Ok(Isa::Portable);
     if is_portable { steps.iter().map(|k| k.div_ceil(48)).sum() } else { 0 }
 }
@@ -188,14 +191,16 @@ fn products_and_layers() {
     }
 }
 
-/// A product that packs nothing takes no memory, though it is the thread's first.
+/// A product that packs nothing takes no memory, though it is its thread's first.
 fn small_product<T: Float>() {
     let (a, b) = (random::<T>(16, 20, Layout::Rows), random::<T>(20, 32, Layout::Rows));
     let mut c = random::<T>(16, 32, Layout::Rows);
     let expected = of_products(&[20]);
-    let found = allocations(|| {
-        gemm(T::ONE, a.view(), b.view(), T::ZERO, c.view_mut(), Par::Seq).unwrap();
-    });
+    let mut product = || {
+        let product = || gemm(T::ONE, a.view(), b.view(), T::ZERO, c.view_mut(), Par::Seq).unwrap();
+        allocations(product)
+    };
+    let found = std::thread::scope(|scope| scope.spawn(&mut product).join().unwrap());
     assert_eq!(found, expected, "allocations of a small product");
 }
 

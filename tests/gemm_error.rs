@@ -29,7 +29,8 @@ fn limit<T: Float>(data: Data) -> f64 {
 
 /// How many draws of each kind of data are looked at.
 fn draws() -> u64 {
-    std::env::var("GRADKERN_DRAWS").map_or(1, |draws| draws.parse().expect("a number of draws"))
+    let draws = std::env::var("GRADKERN_DRAWS").map(|draws| draws.parse().expect("a number"));
+    draws.unwrap_or(1).max(1)
 }
 
 fn multiply<T: Float>(product: &Product<T>) -> Vec<T> {

@@ -1,10 +1,10 @@
 //! How many terms of an element's sum are added up in order: a group.
 //!
 //! Each addition rounds by up to half a unit of the sum so far, and the errors add up like the root of
-//! their number. So sums are taken in groups, and a rounding error passes through as many additions as a
-//! group has, and those of the groups after it, not through all. But a group more is an addition more
-//! where a multiply-add could be. Groups depend on k and on the element type alone, never on the
-//! processor or on threads.
+//! their number. So sums are taken in groups, which are then added in order or in pairs, and a rounding
+//! error passes through the additions of a group and of the groups that it is joined to, not through all.
+//! But a group more is an addition more where a multiply-add could be. Groups depend on the product's
+//! shape, the element type and the instruction set, never on caches or threads.
 
 /// Steps of k of a [tile](super::sums)'s group. Who takes `f64` does so to be exact, and gets more groups.
 #[cfg(any(target_arch = "x86_64", test))]
@@ -12,6 +12,7 @@ pub(super) const fn of_a_tile<T>() -> usize {
     if size_of::<T>() == 4 { 48 } else { LEAST_OF_A_TILE }
 }
 
+/// Those of an `f64` tile.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const LEAST_OF_A_TILE: usize = 16;
 
@@ -21,16 +22,23 @@ pub(super) const fn in_pairs<T>() -> bool {
     size_of::<T>() != 4
 }
 
-/// How many of `terms` make a group, if groups are added in order, too: about twice as many as there are groups,
-/// but no fewer than `least`. As many would keep the sum of both least; but where terms are positive, groups'
-/// sums are large, and what a group rounds is small beside what they do.
+/// How many of `terms` make a group, if groups are added in order, too: `least`, or about twice as many as
+/// there are groups. Equal numbers would make the fewest additions in a row; but sums of positive terms
+/// grow, so that joins round by more than steps within a group do.
 pub(super) const fn in_order(terms: usize, least: usize) -> usize {
     if 2 * terms <= least * least { least } else { (2 * terms).isqrt() }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Way;
+    use super::super::{Epilogue, Product, native, portable};
     use super::in_order;
+    use crate::arch::Token;
+    use crate::float::Float;
+    use crate::isa::Isa;
+    use crate::par::Par;
+    use crate::view::{MatMut, MatRef};
 
     #[test]
     fn groups_in_order_grow_with_the_sum() {
@@ -39,12 +47,71 @@ mod tests {
                 let group = in_order(terms, least);
                 assert!(group >= least, "{terms}");
                 let count = terms.div_ceil(group);
-                assert!(count <= group / 2 + 2, "{terms}: {count} groups of {group}");
-                assert!(
-                    group == least || count + 2 >= group / 2,
-                    "{terms}: {count} groups of {group}"
-                );
+                let twice = group == least || count + 2 >= group / 2;
+                assert!(twice && count <= group / 2 + 2, "{terms}: {count} groups of {group}");
             }
         }
+    }
+
+    /// The steps of the first group of every element's sum, where `at_once` steps make a term. The first step is
+    /// so large that no term of ones changes a sum that has it, but the sum of a group does: what is missing is
+    /// what was added to it term by term.
+    fn first_group<T: Float>(
+        (m, k, n): (usize, usize, usize),
+        at_once: usize,
+        engine: impl Fn(&mut Product<'_, T>),
+    ) -> usize {
+        let huge = 2.0 * at_once as f64 / T::EPSILON.to_f64();
+        let mut a = vec![T::ONE; m * k];
+        a.iter_mut().step_by(k).for_each(|first| *first = T::from_f64(huge));
+        let (b, mut c) = (vec![T::ONE; n * k], vec![T::ZERO; m * n]);
+        engine(&mut Product {
+            alpha: T::ONE,
+            a: MatRef::new(&a, m, k).unwrap(),
+            // Ones lie either way, and n × k has a row for each dot product.
+            b: if n < 4 {
+                MatRef::new(&b, n, k).unwrap().t()
+            } else {
+                MatRef::new(&b, k, n).unwrap()
+            },
+            beta: T::ZERO,
+            c: MatMut::new(&mut c, m, n).unwrap(),
+            epilogue: Epilogue::None,
+        });
+        assert!(c.iter().all(|&sum| sum == c[0]), "{m} × {n} × {k}: {c:?}");
+        k - (c[0].to_f64() - huge) as usize
+    }
+
+    fn check_first_groups<T: Float>(of_a_tile: usize, of_dots: usize) {
+        for (token, bytes) in [(Isa::Avx2, 32), (Isa::Avx512, 64)] {
+            let Some(token) = Token::new(token) else { continue };
+            let lanes = bytes / size_of::<T>();
+            let group = |way, shape, at_once| {
+                first_group::<T>(shape, at_once, |product| {
+                    native::run_as(product, token, Par::Seq, 1 << 20, Some(way));
+                })
+            };
+            // Tall, wide, low and turned tiles.
+            for shape in [(15, 192, 40), (2, 192, 140), (15, 96, 70)] {
+                assert_eq!(group(Way::Columns, shape, 1), of_a_tile, "{shape:?}, {token:?}");
+            }
+            assert_eq!(group(Way::Rows, (40, 192, 5), 1), of_a_tile, "{token:?}");
+            for (vectors, wanted) in [(256, of_dots), (4096, 90)] {
+                let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
+                assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
+            }
+            for (rows, at_once, terms) in [(1, 8, 16), (4, 4, 22)] {
+                let found = group(Way::Stream, (rows, 1024, 100), at_once);
+                assert_eq!(found, at_once * terms, "{rows} rows, {token:?}");
+            }
+        }
+        let found = first_group::<T>((15, 192, 40), 1, |product| portable::run(product, Par::Seq));
+        assert_eq!(found, 48);
+    }
+
+    #[test]
+    fn first_groups_are_as_long_as_is_documented() {
+        check_first_groups::<f32>(48, 64);
+        check_first_groups::<f64>(16, 32);
     }
 }

@@ -61,7 +61,7 @@ impl Shape {
         } else if self.vectors <= LOW_VECTORS {
             self.rows <= TileSize::Low.rows::<T, S>()
         } else {
-            matches!(self.a, Lies::InSteps) && self.vectors <= wide_vectors::<T, S>(self.rows)
+            matches!(self.a, Lies::InSteps) && self.vectors == wide_vectors::<T, S>(self.rows)
         }
     }
 }

@@ -15,7 +15,8 @@ const PANEL_ROWS: usize = 256;
 const PANEL_COLS: usize = 256;
 /// A panel is no wider than what `matrixmultiply` packs of B at once.
 const MAX_PANEL_COLS: usize = 1024;
-/// The least steps of k of a [group](groups), for which `matrixmultiply` is called at a time.
+/// `matrixmultiply` is called for a [group](groups) at a time, of at most so many steps of k, or of more where k is
+/// long.
 const LEAST_GROUP: usize = 48;
 /// Panels are cut at multiples of this, which no microkernel's tile exceeds.
 const TILE: usize = 16;

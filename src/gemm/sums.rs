@@ -26,6 +26,8 @@ const fn levels<T>() -> usize {
 /// As many as the groups of a block of k can be halved.
 const MOST_LEVELS: usize = (MOST_STEPS / groups::LEAST_OF_A_TILE).ilog2() as usize;
 
+const _: () = assert!(MOST_STEPS == groups::LEAST_OF_A_TILE << MOST_LEVELS);
+
 /// Steps of k between two looks at what else there is to do.
 const CHUNK: usize = 16;
 
@@ -61,7 +63,8 @@ pub(super) unsafe fn of_tile<
         loop {
             let steps = left.min(const { groups::of_a_tile::<T>() });
             let mut rest = steps;
-            // Tall tiles are busy most of the time; asking whether they are does not pay.
+            // With nothing left to see to, wide and low tiles add up the rest of a group in one loop. Tall ones
+            // mostly have something left, and asking would take longer than it saves.
             while rest >= CHUNK && (VECTORS <= TALL_VECTORS || !aside.is_done()) {
                 aside.fetch::<S, VECTORS>(tile);
                 if copies {
@@ -383,14 +386,14 @@ mod tests {
     /// Compares products' bits with sums taken in groups of `$steps`, added as `$add` does.
     macro_rules! check_order {
         ($float:ident, $steps:literal, $add:expr) => {
-            let (m, n) = (15, 40);
             let mut random = Rng::new(3);
-            for (k, isa) in
-                [1, 15, 16, 17, 48, 49, 64, 97, 103, 104, 128, 160, 300, 416, 512, 513, 1300]
-                    .into_iter()
-                    .flat_map(|k| [(k, Isa::Avx2), (k, Isa::Avx512)])
-            {
-                let Some(token) = Token::new(isa) else { continue };
+            let tokens = || [Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new);
+            let steps =
+                [1, 15, 16, 17, 48, 49, 64, 97, 103, 104, 128, 160, 300, 416, 512, 513, 1300];
+            // Tall and wide tiles.
+            for (m, n, k, token) in [(15, 40), (2, 140), (6, 70)].into_iter().flat_map(|(m, n)| {
+                steps.into_iter().flat_map(move |k| tokens().map(move |token| (m, n, k, token)))
+            }) {
                 let mut vec = |len: usize| -> Vec<$float> {
                     (0..len).map(|_| random.normal() as $float).collect()
                 };
@@ -414,7 +417,11 @@ mod tests {
                         $add(&groups.collect::<Vec<$float>>())
                     });
                     let wanted = blocks.fold(0.0, |sum, block| sum + block);
-                    assert_eq!(c[i * n + j].to_bits(), wanted.to_bits(), "k = {k}, {isa:?}");
+                    assert_eq!(
+                        c[i * n + j].to_bits(),
+                        wanted.to_bits(),
+                        "{m} × {n} × {k}, {token:?}"
+                    );
                 }
             }
         };

@@ -22,7 +22,7 @@ impl Numbers {
         ((self.0 >> 40) as f64) / (1 << 23) as f64 - 1.0
     }
 
-    /// They begin at a cache line, so that a case takes the same way in every run.
+    /// They begin at a cache line, so that a case's B is packed, or not, in every run.
     fn take<T: Float>(&mut self, len: usize) -> Aligned<T> {
         let mut numbers = Aligned::new();
         numbers.try_grow(len).unwrap();

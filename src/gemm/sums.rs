@@ -108,11 +108,7 @@ pub(super) unsafe fn of_short_tile<
     let mut left = tile.k;
     // SAFETY: the caller vouches for the contract, which has k steps.
     unsafe {
-        while left > groups::of_a_tile::<T>() {
-            if !groups::in_pairs::<T>() {
-                // So that tiles of one group, as most of `f32` have, do not pay for the registers of a second.
-                cold_path();
-            }
+        while is_more_than_a_group::<T>(left) {
             sums.steps(simd, groups::of_a_tile::<T>());
             left -= groups::of_a_tile::<T>();
             waiting.join(simd, &mut sums, false);
@@ -121,6 +117,21 @@ pub(super) unsafe fn of_short_tile<
         waiting.join(simd, &mut sums, true);
     }
     sums.acc
+}
+
+/// Whether so many steps are more than a group. Most short tiles of `f32` have no more, and are not to pay for the
+/// registers that a second one takes.
+#[inline(always)]
+fn is_more_than_a_group<T: Float>(steps: usize) -> bool {
+    let most = const { groups::of_a_tile::<T>() };
+    if groups::in_pairs::<T>() {
+        return steps > most;
+    }
+    if steps > most {
+        cold_path();
+        return true;
+    }
+    false
 }
 
 /// Sums of groups, at the levels that are the bits of `count`, the groups so far. At each they wait for

@@ -3,10 +3,11 @@
 //! Each addition rounds by up to half a unit of the sum so far, and the errors add up like the root of
 //! their number. So sums are taken in groups, which are then added in order or in pairs, and a rounding
 //! error passes through the additions of a group and of the groups that it is joined to, not through all.
+//! `f32` groups are as long as random data allows; who takes `f64` does so to be exact, and gets shorter ones.
 //! But a group more is an addition more where a multiply-add could be. Groups depend on the product's
 //! shape, the element type and the instruction set, never on caches or threads.
 
-/// Steps of k of a [tile](super::sums)'s group. Who takes `f64` does so to be exact, and gets more groups.
+/// Steps of k of a [tile](super::sums)'s group.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const fn of_a_tile<T>() -> usize {
     if size_of::<T>() == 4 { 48 } else { LEAST_OF_A_TILE }
@@ -14,12 +15,22 @@ pub(super) const fn of_a_tile<T>() -> usize {
 
 /// Those of an `f64` tile.
 #[cfg(any(target_arch = "x86_64", test))]
-pub(super) const LEAST_OF_A_TILE: usize = 16;
+pub(super) const LEAST_OF_A_TILE: usize = 12;
 
 /// Whether a tile's groups are added in pairs, the pairs in pairs, and so on, not in order.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const fn in_pairs<T>() -> bool {
     size_of::<T>() != 4
+}
+
+/// The most steps of k of a group of the [portable engine](super::portable).
+pub(super) const fn of_a_call<T>() -> usize {
+    if size_of::<T>() == 4 { 40 } else { 12 }
+}
+
+/// How many of `terms` make a group, if groups are to be of one length and at most so long.
+pub(super) const fn equal(terms: usize, most: usize) -> usize {
+    if terms <= most { most } else { terms.div_ceil(terms.div_ceil(most)) }
 }
 
 /// How many of `terms` make a group, if groups are added in order, too: `least`, or about twice as many as
@@ -33,7 +44,7 @@ pub(super) const fn in_order(terms: usize, least: usize) -> usize {
 mod tests {
     use super::super::plan::Way;
     use super::super::{Epilogue, Product, native, portable};
-    use super::in_order;
+    use super::{equal, in_order};
     use crate::arch::Token;
     use crate::float::Float;
     use crate::isa::Isa;
@@ -49,6 +60,17 @@ mod tests {
                 let count = terms.div_ceil(group);
                 let twice = group == least || count + 2 >= group / 2;
                 assert!(twice && count <= group / 2 + 2, "{terms}: {count} groups of {group}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_groups_are_no_longer_than_they_may_be() {
+        for most in [1, 12, 40] {
+            for terms in (0..5000).chain([1 << 20, usize::MAX]) {
+                let group = equal(terms, most);
+                assert!((1..=most).contains(&group));
+                assert_eq!(terms.div_ceil(group), terms.div_ceil(most), "{terms} of {most}");
             }
         }
     }
@@ -82,7 +104,7 @@ mod tests {
         k - (c[0].to_f64() - huge) as usize
     }
 
-    fn check_first_groups<T: Float>(of_a_tile: usize, of_dots: usize) {
+    fn check_first_groups<T: Float>(of_a_tile: usize, of_dots: usize, of_a_call: usize) {
         for (token, bytes) in [(Isa::Avx2, 32), (Isa::Avx512, 64)] {
             let Some(token) = Token::new(token) else { continue };
             let lanes = bytes / size_of::<T>();
@@ -105,13 +127,14 @@ mod tests {
                 assert_eq!(found, at_once * terms, "{rows} rows, {token:?}");
             }
         }
-        let found = first_group::<T>((15, 192, 40), 1, |product| portable::run(product, Par::Seq));
-        assert_eq!(found, 48);
+        let found = first_group::<T>((15, 190, 40), 1, |product| portable::run(product, Par::Seq));
+        assert_eq!(found, of_a_call);
     }
 
     #[test]
     fn first_groups_are_as_long_as_is_documented() {
-        check_first_groups::<f32>(48, 64);
-        check_first_groups::<f64>(16, 32);
+        // The portable engine's 190 steps are five groups.
+        check_first_groups::<f32>(48, 64, 38);
+        check_first_groups::<f64>(12, 32, 12);
     }
 }

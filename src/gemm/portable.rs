@@ -1,48 +1,36 @@
 //! The portable engine: `matrixmultiply`, a cache-sized panel of C at a time, so that the epilogue
 //! finds the panel still in cache and panels can be shared out.
 //!
-//! The panels depend on the product's shape alone, never on the number of threads, so neither do
-//! the results.
+//! `matrixmultiply` is called for a [group](groups) of steps at a time, and adds up to four of them in C: a block. The
+//! blocks are added in pairs, the pairs in pairs, and so on, in buffers beside C.
+//!
+//! Panels, groups and blocks depend on the product's shape and element type alone, never on the number of threads,
+//! so neither do the results.
 
 use super::{Epilogue, Product, groups, multiply_adds};
 use crate::float::Float;
 use crate::par::Par;
 use std::ops::Range;
+use std::slice;
 
-/// The least rows of a panel: each of them packs B anew, which takes the time of about 20 rows.
-const PANEL_ROWS: usize = 256;
-/// The least columns of a panel: each of them packs A anew.
-const PANEL_COLS: usize = 256;
-/// A panel is no wider than what `matrixmultiply` packs of B at once.
-const MAX_PANEL_COLS: usize = 1024;
-/// `matrixmultiply` is called for a [group](groups) at a time, of at most so many steps of k, or of more where k is
-/// long.
-const LEAST_GROUP: usize = 48;
-/// Panels are cut at multiples of this, which no microkernel's tile exceeds.
-const TILE: usize = 16;
-
-/// Rows and columns of a panel: a quarter of C each way, so that there is something to share, but
-/// for the limits above.
-fn panel_shape(m: usize, n: usize) -> (usize, usize) {
-    let quarter = |extent: usize| extent.div_ceil(4).next_multiple_of(TILE);
-    (quarter(m).clamp(PANEL_ROWS, 2 * PANEL_ROWS), quarter(n).clamp(PANEL_COLS, MAX_PANEL_COLS))
-}
+/// Rows and columns of a panel. One of fewer packs A or B more often, which takes the time of about 20 more; one of
+/// more leaves the cache between two groups.
+const PANEL: usize = 256;
+/// Groups that are added where the first one's sums are. A block more is a visit more to C and to a buffer.
+const GROUPS_OF_A_BLOCK: usize = 4;
 
 /// Computes a product whose C is not empty.
 pub(super) fn run<T: Float>(product: &mut Product<'_, T>, par: Par) {
     let (m, n, k) = (product.a.rows(), product.b.cols(), product.a.cols());
-    let (panel_rows, panel_cols) = panel_shape(m, n);
-    let across = n.div_ceil(panel_cols);
-    let count = m.div_ceil(panel_rows) * across;
+    let across = n.div_ceil(PANEL);
+    let count = m.div_ceil(PANEL) * across;
     // The pointer holds as long as the product is not moved.
     let c = product.c.as_mut_ptr();
     let panels = Panels { product, c };
     par.for_each_index(count, multiply_adds(m, k, n), &|i| {
-        let (row, col) = (i / across * panel_rows, i % across * panel_cols);
+        let (row, col) = (i / across * PANEL, i % across * PANEL);
         // SAFETY: every index yields another panel, so no two tasks write the same element.
-        unsafe {
-            panels.multiply(row, col, panel_rows.min(m - row), panel_cols.min(n - col));
-        }
+        unsafe { panels.multiply(row, col, PANEL.min(m - row), PANEL.min(n - col)) };
     });
 }
 
@@ -62,57 +50,98 @@ impl<T: Float> Panels<'_, '_, T> {
     /// # Safety
     /// The panel lies in C, has elements, and nothing else accesses it meanwhile.
     unsafe fn multiply(&self, row: usize, col: usize, rows: usize, cols: usize) {
-        let Product { alpha, a, c, epilogue, .. } = self.product;
+        let Product { alpha, a, beta, c, epilogue, .. } = self.product;
         let k = if *alpha == T::ZERO { 0 } else { a.cols() };
-        let most = groups::in_order(k, LEAST_GROUP);
-        let steps = k.div_ceil(k.div_ceil(most).max(1));
-        let mut first = 0;
-        // SAFETY: the caller vouches for the panel.
+        let group = groups::equal(k, groups::of_a_call::<T>());
+        let block = group * GROUPS_OF_A_BLOCK;
+        let (row_stride, col_stride) = (c.row_stride(), c.col_stride());
+        let levels = k.div_ceil(block).max(1).next_power_of_two().ilog2() as usize;
+        // SAFETY: the caller vouches for the panel, and the memory has a buffer for each level.
         unsafe {
-            loop {
-                let last = (first + steps).min(k);
-                self.add_steps((row, col), (rows, cols), first..last);
-                first = last;
-                if last == k {
-                    break;
-                }
-            }
+            let at = self.c.add(row * row_stride + col * col_stride);
+            let sums = Sums { at, rows, cols, row_stride, col_stride };
+            T::with_scratch(levels * rows * cols, |memory| {
+                Panel { product: self.product, row, col, group }.sum(0..k, *beta, sums, memory);
+            });
             if matches!(epilogue, Epilogue::None) {
                 return;
             }
             for i in row..row + rows {
                 for j in col..col + cols {
-                    let element = self.c.add(i * c.row_stride() + j * c.col_stride());
+                    let element = self.c.add(i * row_stride + j * col_stride);
                     *element = epilogue.apply(*element, i, j);
                 }
             }
         }
     }
+}
 
-    /// Adds the products of some steps of k to a panel: to β times itself, if they are the first.
+/// A panel of the product, whose first element is (`row`, `col`) of C, and its groups' steps.
+struct Panel<'p, 'a, T> {
+    product: &'p Product<'a, T>,
+    row: usize,
+    col: usize,
+    group: usize,
+}
+
+impl<T: Float> Panel<'_, '_, T> {
+    /// Adds the products of some steps of k to β times `sums`.
     ///
     /// # Safety
-    /// As [`multiply`](Self::multiply); A has the steps, and B.
-    unsafe fn add_steps(
-        &self,
-        (row, col): (usize, usize),
-        (rows, cols): (usize, usize),
-        steps: Range<usize>,
-    ) {
-        let Product { alpha, a, b, beta, c, .. } = self.product;
-        let (rsc, csc) = (c.row_stride(), c.col_stride());
-        // Without steps, A and B are not read, so their pointers stay at the start. C's elements do not
-        // overlap, as in any MatMut, and strides of a view fit in isize.
+    /// A and B have the steps, and C the panel, which is of `sums`' shape; nothing else accesses `sums` meanwhile.
+    /// `memory` has as many elements for each time that the steps' blocks can be halved.
+    unsafe fn sum(&self, steps: Range<usize>, beta: T, mut sums: Sums<T>, memory: &mut [T]) {
+        let block = self.group * GROUPS_OF_A_BLOCK;
+        let blocks = steps.len().div_ceil(block);
+        // SAFETY: the caller vouches for the contract, and a half has a level less.
+        unsafe {
+            if blocks <= 1 {
+                return self.sum_block(steps, beta, sums);
+            }
+            let half = steps.start + blocks.next_power_of_two() / 2 * block;
+            self.sum(steps.start..half, beta, sums, memory);
+            let (buffer, memory) = memory.split_at_mut(sums.rows * sums.cols);
+            let other = sums.in_buffer(buffer);
+            self.sum(half..steps.end, T::ZERO, other, memory);
+            sums.add(&other);
+        }
+    }
+
+    /// Adds the products of a block's steps to β times `sums`, a group after the other.
+    ///
+    /// # Safety
+    /// As [`sum`](Self::sum).
+    unsafe fn sum_block(&self, steps: Range<usize>, beta: T, sums: Sums<T>) {
+        let (mut first, mut beta) = (steps.start, beta);
+        loop {
+            let last = (first + self.group).min(steps.end);
+            // SAFETY: the caller vouches for the contract.
+            unsafe { self.sum_group(first..last, beta, sums) };
+            if last == steps.end {
+                break;
+            }
+            (first, beta) = (last, T::ONE);
+        }
+    }
+
+    /// Adds the products of some steps to β times `sums`.
+    ///
+    /// # Safety
+    /// As [`sum`](Self::sum).
+    unsafe fn sum_group(&self, steps: Range<usize>, beta: T, sums: Sums<T>) {
+        let Product { alpha, a, b, .. } = self.product;
+        // Without steps, A and B are not read, so their pointers stay at the start. The elements of `sums` do not
+        // overlap, as in any MatMut or buffer, and strides of a view fit in isize.
         // SAFETY: a view's elements lie in its slice, so the rows of A from `row` on, the columns of B
-        // from `col` on, the steps of both, and the panel of C are in bounds.
+        // from `col` on and the steps of both are in bounds; the caller vouches for `sums`.
         unsafe {
             let offset = |place: usize| if steps.is_empty() { 0 } else { place };
-            let a_part = offset(row * a.row_stride() + steps.start * a.col_stride());
-            let b_part = offset(steps.start * b.row_stride() + col * b.col_stride());
+            let a_part = offset(self.row * a.row_stride() + steps.start * a.col_stride());
+            let b_part = offset(steps.start * b.row_stride() + self.col * b.col_stride());
             (T::MATRIXMULTIPLY)(
-                rows,
+                sums.rows,
                 steps.len(),
-                cols,
+                sums.cols,
                 *alpha,
                 a.as_ptr().add(a_part),
                 a.row_stride() as isize,
@@ -120,11 +149,58 @@ impl<T: Float> Panels<'_, '_, T> {
                 b.as_ptr().add(b_part),
                 b.row_stride() as isize,
                 b.col_stride() as isize,
-                if steps.start == 0 { *beta } else { T::ONE },
-                self.c.add(row * rsc + col * csc),
-                rsc as isize,
-                csc as isize,
+                beta,
+                sums.at,
+                sums.row_stride as isize,
+                sums.col_stride as isize,
             );
+        }
+    }
+}
+
+/// Where the sums of a panel are: in C, or in a buffer.
+#[derive(Clone, Copy)]
+struct Sums<T> {
+    at: *mut T,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<T: Float> Sums<T> {
+    /// As many in a buffer, which lie as these do, but close together.
+    fn in_buffer(&self, buffer: &mut [T]) -> Self {
+        let in_rows = self.col_stride <= self.row_stride;
+        let (row_stride, col_stride) = if in_rows { (self.cols, 1) } else { (1, self.rows) };
+        Sums { at: buffer.as_mut_ptr(), row_stride, col_stride, ..*self }
+    }
+
+    /// Adds those of a buffer, which [lie](Self::in_buffer) as these do.
+    ///
+    /// # Safety
+    /// Nothing else accesses either meanwhile.
+    unsafe fn add(&mut self, buffer: &Self) {
+        let Sums { at, rows, cols, row_stride, col_stride } = *self;
+        let (lines, len, stride, step) = if buffer.col_stride == 1 {
+            (rows, cols, row_stride, col_stride)
+        } else {
+            (cols, rows, col_stride, row_stride)
+        };
+        for line in 0..lines {
+            // SAFETY: the line lies in the sums, the buffer's in the buffer, element after element.
+            unsafe {
+                let (at, others) = (at.add(line * stride), buffer.at.add(line * len));
+                let others = slice::from_raw_parts(others, len);
+                if step == 1 {
+                    let sums = slice::from_raw_parts_mut(at, len);
+                    sums.iter_mut().zip(others).for_each(|(sum, &other)| *sum += other);
+                } else {
+                    for (i, &other) in others.iter().enumerate() {
+                        *at.add(i * step) += other;
+                    }
+                }
+            }
         }
     }
 }

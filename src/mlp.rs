@@ -190,7 +190,7 @@ impl<T: Float> Mlp<T> {
     ///
     /// `inputs` is \[batch × sizes\[0\]\]. After the first step with a batch of this size, or
     /// [`reserve`](Self::reserve), a sequential step allocates nothing of its own. (On the portable
-    /// engine the `matrixmultiply` crate allocates a packing buffer for each 48 steps of a product, or fewer.)
+    /// engine the `matrixmultiply` crate allocates a packing buffer for each 40 steps of a product, 12 in `f64`, or fewer.)
     ///
     /// # Errors
     /// [`Error::Shape`] for inputs of another width, [`Error::Value`] for a learning rate that is

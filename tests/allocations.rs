@@ -154,6 +154,11 @@ fn products<T: Float>(layout: Layout) {
     let (mut grad_inputs, mut grad_weights) =
         (random::<T>(100, 70, layout), random::<T>(70, 130, layout));
     let half = T::from_f64(0.5);
+    let (long_a, long_b) = (random::<T>(100, 170, layout), random::<T>(170, 130, layout));
+    assert_steady::<T>("gemm of many steps", &[170], || {
+        let (a, b) = (long_a.view(), long_b.view());
+        gemm(half, a, b, half, output.view_mut(), Par::Seq).unwrap();
+    });
     assert_steady::<T>("gemm", &[70], || {
         gemm(half, a.view(), b.view(), half, output.view_mut(), Par::Seq).unwrap();
     });

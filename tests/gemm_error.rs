@@ -10,7 +10,7 @@ use gradkern::gemm::gemm;
 use gradkern::isa;
 use gradkern::{Float, MatMut, MatRef, Par};
 
-/// What is promised of all data but the last kind.
+/// What is promised of all data but that with a huge term in `f32`.
 const PROMISED: f64 = 4.0;
 
 /// The largest ratio allowed. With a huge term, every step of a group of `f32` rounds by as much as the sum does:

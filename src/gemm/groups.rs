@@ -36,6 +36,7 @@ pub(super) const fn equal(terms: usize, most: usize) -> usize {
 /// How many of `terms` make a group, if groups are added in order, too: `least`, or about twice as many as
 /// there are groups. Equal numbers would make the fewest additions in a row; but sums of positive terms
 /// grow, so that joins round by more than steps within a group do.
+#[cfg(any(target_arch = "x86_64", test))]
 pub(super) const fn in_order(terms: usize, least: usize) -> usize {
     if 2 * terms <= least * least { least } else { (2 * terms).isqrt() }
 }
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn groups_in_order_grow_with_the_sum() {
-        for least in [16, 32, 48, 64] {
+        for least in [16, 32, 64] {
             for terms in (0..5000).chain([1 << 20, usize::MAX / 4]) {
                 let group = in_order(terms, least);
                 assert!(group >= least, "{terms}");

@@ -6,7 +6,7 @@
 //! While the multipliers are busy the memory is not, so a tile sees to what is needed next: its part of
 //! C, operands a few steps ahead, and what the driver asks for ([`Fetch`], [`RowCopy`]). A core waits
 //! for a dozen cache lines at a time, and while it does, for nothing else, not even for B's next row in
-//! L2. So a tile asks for a few lines every [some](chunk) steps, never for many at once.
+//! L2. So a tile asks for a few lines every 16 or 12 steps ([`chunk`]), never for many at once.
 
 use super::groups;
 use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
@@ -27,7 +27,7 @@ const fn levels<T>() -> usize {
 const MOST_LEVELS: usize =
     MOST_STEPS.div_ceil(groups::LEAST_OF_A_TILE).next_power_of_two().ilog2() as usize;
 
-/// Steps of k between two looks at what else there is to do.
+/// Steps of k between two looks at what else there is to do: a group has as many at least.
 const fn chunk<T>() -> usize {
     let group = groups::of_a_tile::<T>();
     if group < 16 { group } else { 16 }

@@ -253,7 +253,7 @@ mod tests {
         for (i, sum) in product(0..k).into_iter().enumerate() {
             let parts: Vec<T> = parts.iter().map(|part| part[i]).collect();
             let blocks = parts
-                .chunks(GROUPS_OF_A_BLOCK)
+                .chunks(4)
                 .map(|block| block[1..].iter().fold(block[0], |sum, &group| sum + group));
             let wanted = in_pairs(&blocks.collect::<Vec<T>>());
             assert_eq!(sum.to_f64().to_bits(), wanted.to_f64().to_bits(), "{groups} groups");

@@ -3,7 +3,8 @@
 A server for src/python.rs: every line of standard input is a request in JSON, every answer a line.
     {"prepare": "gemm", "case": {...}}    -> {"engines": ["jax", "pytorch"]}
     {"time": "jax", "calls": 10}          -> {"seconds": 0.0012}
-Threads are what both libraries take from the cores this process may run on, its only argument.
+The number of threads is the only argument. JAX takes one for each processor that it may run on; on Linux src/main.rs
+leaves it as many.
 """
 
 import importlib
@@ -17,7 +18,6 @@ LEARNING_RATE = 1e-9
 
 def main():
     threads = int(sys.argv[1])
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     os.environ["JAX_PLATFORMS"] = "cpu"
     modules = {"jax": ("jax", jax_functions), "pytorch": ("torch", torch_functions)}
     installed = {}

@@ -5,7 +5,7 @@
 //! With `--errors`, how exact the products of those are that multiply slices.
 //!
 //! Each number of threads is measured in a process of its own, because most libraries ask for
-//! theirs once, and inside of rayon's global pool, as a program would be that trains in it.
+//! theirs once, on as many processors (on Linux), and inside of rayon's global pool, as a program would be that trains in it.
 
 mod data;
 mod errors;
@@ -76,6 +76,8 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     if args.worker {
+        #[cfg(target_os = "linux")]
+        keep_to_last_processors()?;
         let report = rayon::scope(|_| work(&args))?;
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
@@ -109,6 +111,20 @@ fn delegate(threads: usize) -> Result<Report, Failure> {
         return Err(format!("measuring with {threads} threads: {}", output.status).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Lets this process, its threads and its children run on as many processors as it has threads, the last ones. On
+/// a virtual machine one may be slower than the next, as its core's other thread works for somebody else: a
+/// contender in another process must not get the faster one.
+#[cfg(target_os = "linux")]
+fn keep_to_last_processors() -> Result<(), Failure> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let threads: usize = std::env::var("RAYON_NUM_THREADS")?.parse()?;
+    let allowed = sched_getaffinity(None)?;
+    let mut kept = CpuSet::new();
+    let processors = (0..CpuSet::MAX_CPU).rev().filter(|&i| allowed.is_set(i));
+    processors.take(threads).for_each(|i| kept.set(i));
+    Ok(sched_setaffinity(None, &kept)?)
 }
 
 /// Measures all rows that are wanted with the threads of the pool it is called in.

@@ -18,13 +18,13 @@ use crate::view::{MatMut, MatRef};
 use std::ops::Range;
 
 /// The most bytes of a chunk's logits, unless one sample's take more.
-const CHUNK_BYTES: usize = 57 << 20;
+const CHUNK_BYTES: usize = 48 << 20;
 /// Chunks have a multiple of this many samples, so that products fill their tiles.
 const TILE: usize = 16;
 
 /// The logits of a chunk of samples: memory for a caller to keep from step to step.
 ///
-/// It grows at first use to at most 57 MiB (or to 16 samples' logits, where these are more).
+/// It grows at first use to at most 48 MiB (or to 16 samples' logits, where these are more).
 #[derive(Clone, Debug, Default)]
 pub struct Workspace<T: Float> {
     logits: Aligned<T>,
@@ -256,8 +256,8 @@ mod tests {
 
     #[test]
     fn chunks_give_what_the_whole_batch_does() -> Result<()> {
-        // A chunk has 240 samples at most.
-        for (batch, chunk) in [(0, 0), (1, 1), (240, 240), (241, 128), (500, 176)] {
+        // A chunk has 208 samples at most.
+        for (batch, chunk) in [(0, 0), (1, 1), (208, 208), (209, 112), (450, 160)] {
             let [fused, apart] = both_ways(batch, chunk, Par::Seq)?;
             assert!(fused.0 == apart.0 || fused.0.is_nan() && apart.0.is_nan());
             // Each gradient sums at most 450 terms below 10 in magnitude, divided by the batch.

@@ -41,6 +41,18 @@ pub(super) const fn in_order(terms: usize, least: usize) -> usize {
     if 2 * terms <= least * least { least } else { (2 * terms).isqrt() }
 }
 
+/// Sums added in pairs, the pairs in pairs: the first half has as many as a power of two.
+#[cfg(test)]
+pub(super) fn added_in_pairs<T: crate::float::Float>(sums: &[T]) -> T {
+    match sums {
+        [sum] => *sum,
+        _ => {
+            let (left, right) = sums.split_at(sums.len().next_power_of_two() / 2);
+            added_in_pairs(left) + added_in_pairs(right)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::plan::Way;

@@ -212,36 +212,23 @@ mod tests {
     use crate::rng::Rng;
     use crate::view::{MatMut, MatRef};
 
-    /// Blocks added in pairs, the pairs in pairs: the first half has as many as a power of two.
-    fn in_pairs<T: Float>(blocks: &[T]) -> T {
-        match blocks {
-            [sum] => *sum,
-            _ => {
-                let (left, right) = blocks.split_at(blocks.len().next_power_of_two() / 2);
-                in_pairs(left) + in_pairs(right)
-            }
-        }
-    }
-
     /// Compares bits with groups computed by themselves and added as is documented.
-    fn check_order<T: Float>(groups: usize, group: usize, in_columns: bool) {
-        let (m, n, k) = (20, 30, groups * group - 1);
+    fn check_order<T: Float>(count: usize, group: usize, layout: usize) {
+        let (m, n, k) = (20, 30, count * group - 1);
+        let (row_stride, col_stride) = [(n, 1), (1, m), (2 * n, 2)][layout];
         let mut random = Rng::new(5);
         let mut vec = |len| -> Vec<T> { (0..len).map(|_| T::from_f64(random.normal())).collect() };
         let (a, b) = (vec(m * k), vec(k * n));
         let (a, b) = (MatRef::new(&a, m, k).unwrap(), MatRef::new(&b, k, n).unwrap());
         let product = |steps: Range<usize>| {
-            let mut c = vec![T::NAN; m * n];
+            let mut c = vec![T::ZERO; 2 * m * n];
             run(
                 &mut Product {
                     alpha: T::ONE,
                     a: a.t().row_range(steps.clone()).unwrap().t(),
                     b: b.row_range(steps).unwrap(),
                     beta: T::ZERO,
-                    c: match in_columns {
-                        true => MatMut::with_strides(&mut c, m, n, 1, m).unwrap(),
-                        false => MatMut::new(&mut c, m, n).unwrap(),
-                    },
+                    c: MatMut::with_strides(&mut c, m, n, row_stride, col_stride).unwrap(),
                     epilogue: Epilogue::None,
                 },
                 Par::Seq,
@@ -249,23 +236,23 @@ mod tests {
             c
         };
         let parts: Vec<Vec<T>> =
-            (0..groups).map(|i| product(i * group..((i + 1) * group).min(k))).collect();
+            (0..count).map(|i| product(i * group..((i + 1) * group).min(k))).collect();
         for (i, sum) in product(0..k).into_iter().enumerate() {
             let parts: Vec<T> = parts.iter().map(|part| part[i]).collect();
             let blocks = parts
                 .chunks(4)
                 .map(|block| block[1..].iter().fold(block[0], |sum, &group| sum + group));
-            let wanted = in_pairs(&blocks.collect::<Vec<T>>());
-            assert_eq!(sum.to_f64().to_bits(), wanted.to_f64().to_bits(), "{groups} groups");
+            let wanted = groups::added_in_pairs(&blocks.collect::<Vec<T>>());
+            assert_eq!(sum.to_f64().to_bits(), wanted.to_f64().to_bits(), "{count} groups");
         }
     }
 
     #[test]
     fn groups_are_added_in_the_order_that_is_documented() {
         for groups in [1, 2, 4, 5, 8, 9, 12, 13, 17, 20, 27, 28, 33] {
-            for in_columns in [false, true] {
-                check_order::<f32>(groups, 40, in_columns);
-                check_order::<f64>(groups, 12, in_columns);
+            for layout in 0..3 {
+                check_order::<f32>(groups, 40, layout);
+                check_order::<f64>(groups, 12, layout);
             }
         }
     }

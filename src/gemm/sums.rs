@@ -376,6 +376,7 @@ impl<T: Float> Aside<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::groups;
     use super::super::params::steps_of_a_block;
     use super::super::plan::Way;
     use super::super::{Epilogue, Product, native};
@@ -384,18 +385,6 @@ mod tests {
     use crate::par::Par;
     use crate::rng::Rng;
     use crate::view::{MatMut, MatRef};
-
-    /// Groups added in pairs, the pairs in pairs: the first half has as many as a power of two.
-    fn in_pairs(groups: &[f64]) -> f64 {
-        match groups {
-            [] => 0.0,
-            [sum] => *sum,
-            _ => {
-                let (left, right) = groups.split_at(groups.len().next_power_of_two() / 2);
-                in_pairs(left) + in_pairs(right)
-            }
-        }
-    }
 
     /// Compares products' bits with sums taken in groups of `$steps`, added as `$add` does.
     macro_rules! check_order {
@@ -445,6 +434,6 @@ mod tests {
     #[test]
     fn sums_are_taken_in_the_order_that_is_documented() {
         check_order!(f32, 48, |groups: &[f32]| groups.iter().fold(0.0, |sum, group| sum + group));
-        check_order!(f64, 12, in_pairs);
+        check_order!(f64, 12, groups::added_in_pairs);
     }
 }

@@ -96,7 +96,7 @@ mod tests {
         at_once: usize,
         engine: impl Fn(&mut Product<'_, T>),
     ) -> usize {
-        let huge = 2.0 * at_once as f64 / T::EPSILON.to_f64();
+        let huge = 2.0 * at_once.next_power_of_two() as f64 / T::EPSILON.to_f64();
         let mut a = vec![T::ONE; m * k];
         a.iter_mut().step_by(k).for_each(|first| *first = T::from_f64(huge));
         let (b, mut c) = (vec![T::ONE; n * k], vec![T::ZERO; m * n]);
@@ -135,9 +135,12 @@ mod tests {
                 let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
-            for (rows, at_once, terms) in [(1, 8, 16), (4, 4, 22)] {
-                let found = group(Way::Stream, (rows, 1024, 100), at_once);
-                assert_eq!(found, at_once * terms, "{rows} rows, {token:?}");
+            let most_at_once = if bytes == 64 { 12 } else { 8 };
+            for (rows, at_once) in [(1, 8), (6, 8), (7, most_at_once), (8, most_at_once)] {
+                for (sums, terms) in [(128, 16), (512, 32)] {
+                    let found = group(Way::Stream, (rows, sums * at_once, 100), at_once);
+                    assert_eq!(found, at_once * terms, "{rows} rows, {token:?}");
+                }
             }
         }
         let found = first_group::<T>((15, 190, 40), 1, |product| portable::run(product, Par::Seq));

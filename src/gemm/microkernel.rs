@@ -223,7 +223,7 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
     mut acc: [[S::V; VECTORS]; ROWS],
 ) {
     let Output { alpha, beta, biases, relu, mask, row_stride, .. } = *tile.output;
-    let (alpha, zero) = (simd.splat(alpha), simd.splat(T::ZERO));
+    let zero = simd.splat(T::ZERO);
     let c = tile.output.at(tile.row, tile.col);
     let len = tile.cols - (VECTORS - 1) * S::LANES;
     let is_whole = |j: usize| j + 1 < VECTORS || (VECTORS > 1 && len == S::LANES);
@@ -240,10 +240,25 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
                 base[j] = load(biases.add(tile.col), j);
             }
         }
-        if beta == T::ZERO {
+        // By 1 nothing is multiplied: an addition has the same result, and some processors add beside their multipliers.
+        let by_alpha = simd.splat(alpha);
+        if beta == T::ZERO && alpha == T::ONE {
             for i in 0..ROWS {
                 for j in 0..VECTORS {
-                    acc[i][j] = simd.mul_add(alpha, acc[i][j], base[j]);
+                    acc[i][j] = simd.add(acc[i][j], base[j]);
+                }
+            }
+        } else if beta == T::ZERO {
+            for i in 0..ROWS {
+                for j in 0..VECTORS {
+                    acc[i][j] = simd.mul_add(by_alpha, acc[i][j], base[j]);
+                }
+            }
+        } else if beta == T::ONE {
+            for i in 0..ROWS {
+                for j in 0..VECTORS {
+                    let old = simd.add(load(c.add(i * row_stride), j), base[j]);
+                    acc[i][j] = simd.mul_add(by_alpha, acc[i][j], old);
                 }
             }
         } else {
@@ -251,7 +266,8 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
             for i in 0..ROWS {
                 for j in 0..VECTORS {
                     let old = load(c.add(i * row_stride), j);
-                    acc[i][j] = simd.mul_add(alpha, acc[i][j], simd.mul_add(beta, old, base[j]));
+                    let old = simd.mul_add(beta, old, base[j]);
+                    acc[i][j] = simd.mul_add(by_alpha, acc[i][j], old);
                 }
             }
         }

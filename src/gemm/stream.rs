@@ -9,6 +9,7 @@
 use super::driver::Job;
 use super::groups;
 use super::output::{Matrix, write_vector};
+use super::tile::has_32;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -16,10 +17,17 @@ use std::ops::Range;
 /// The most rows of a product computed this way.
 pub(super) const MOST_ROWS: usize = 8;
 
-/// Rows of B that are read side by side: the more, the less often the sums are.
-pub(super) const fn steps_at_once(rows: usize) -> usize {
-    if rows <= 2 { 8 } else { 4 }
+/// Rows of B that are read side by side: the more, the less often the sums are. (Where they are a page apart,
+/// they fall into the same few lines of L1: 16 at once are as slow as they can be.)
+pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize) -> usize {
+    if has_32::<T, S>() && rows > FEW_ROWS { MOST_STEPS } else { LEAST_STEPS }
 }
+
+const LEAST_STEPS: usize = 8;
+const MOST_STEPS: usize = 12;
+
+/// The most rows that have two vectors of sums each in 16 registers, with what they are made of.
+const FEW_ROWS: usize = 6;
 
 /// The least of a [group](groups)'s terms, each of which is a few rows of B.
 const LEAST_GROUP: usize = 16;
@@ -61,8 +69,8 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
     }
 }
 
-/// `len` columns from `col` on, and `ROWS` rows in whole vectors of sums: of the steps of a group so
-/// far, and of the groups before.
+/// `len` columns from `col` on, and the sums of `ROWS` rows, vector by vector of columns: of the steps of a
+/// group so far, and of the groups before.
 struct Block<'a, 'b, T, const ROWS: usize> {
     job: &'a Job<T>,
     col: usize,
@@ -78,18 +86,16 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     fn run<S: Simd<T>>(self, simd: S) {
         let Block { job, col, len, mut sums, mut before } = self;
         let b = Matrix { data: job.b.at(0, col), ..job.b };
-        let stride = sums.len() / ROWS;
-        let steps = steps_at_once(ROWS);
+        let steps = steps_at_once::<T, S>(ROWS);
         let group = groups::in_order(job.k / steps, LEAST_GROUP) * steps;
         let mut start = 0;
         loop {
             let end = job.k.min(start + group);
             sums.fill(T::ZERO);
             // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
-            // rows of `len` elements, in whole vectors.
+            // vectors for each of the columns'.
             unsafe {
-                let sums = (sums.as_mut_ptr(), stride);
-                add_group::<T, S, ROWS>(simd, (job.a, b), start..end, len, sums);
+                add_group::<T, S, ROWS>(simd, (job.a, b), start..end, len, sums.as_mut_ptr());
             }
             if start > 0 {
                 for (sum, &before) in sums.iter_mut().zip(&*before) {
@@ -102,9 +108,10 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
             }
             std::mem::swap(&mut sums, &mut before);
         }
-        for i in 0..ROWS {
-            for j in (0..len).step_by(S::LANES) {
-                let x = simd.load(&sums[i * stride + j..]);
+        let vectors = sums.chunks_exact(ROWS * S::LANES).zip((0..len).step_by(S::LANES));
+        for (sums, j) in vectors {
+            for i in 0..ROWS {
+                let x = simd.load(&sums[i * S::LANES..]);
                 // SAFETY: as above.
                 unsafe {
                     write_vector(simd, &job.output, x, i, col + j, S::LANES.min(len - j));
@@ -124,18 +131,19 @@ unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
     (a, b): (Matrix<T>, Matrix<T>),
     steps: Range<usize>,
     len: usize,
-    sums: (*mut T, usize),
+    sums: *mut T,
 ) {
+    let at_once = steps_at_once::<T, S>(ROWS);
     let mut p = steps.start;
     // SAFETY: the caller vouches for the steps and for the sums.
     unsafe {
-        while p + steps_at_once(ROWS) <= steps.end {
-            if ROWS <= 2 {
-                add_steps::<T, S, ROWS, 8>(simd, a, b, p, len, sums);
+        while p + at_once <= steps.end {
+            if at_once == MOST_STEPS {
+                add_steps::<T, S, ROWS, MOST_STEPS>(simd, a, b, p, len, sums);
             } else {
-                add_steps::<T, S, ROWS, 4>(simd, a, b, p, len, sums);
+                add_steps::<T, S, ROWS, LEAST_STEPS>(simd, a, b, p, len, sums);
             }
-            p += steps_at_once(ROWS);
+            p += at_once;
         }
         while p < steps.end {
             add_steps::<T, S, ROWS, 1>(simd, a, b, p, len, sums);
@@ -144,45 +152,113 @@ unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
     }
 }
 
-/// Adds `N` steps of k, from `p` on, to the sums, whose rows are `sums.1` apart.
+/// Adds `N` steps of k, from `p` on, to the sums.
 ///
 /// # Safety
-/// The steps lie in A, and in B, of which `len` columns are read; the sums have `ROWS` rows of as
-/// many, in whole vectors.
+/// The steps lie in A, and in B, of which `len` columns are read; there are `ROWS` vectors of sums for each
+/// vector of columns.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "sums and factors are indexed by row and step")]
 unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
     simd: S,
     a: Matrix<T>,
     b: Matrix<T>,
     p: usize,
     len: usize,
-    (sums, stride): (*mut T, usize),
+    sums: *mut T,
 ) {
+    let is_wide = has_32::<T, S>() || ROWS <= FEW_ROWS;
     // SAFETY: the caller vouches for the steps of A and B, and for the sums.
     unsafe {
-        let mut factors = [[simd.splat(T::ZERO); N]; ROWS];
-        for i in 0..ROWS {
-            for s in 0..N {
-                factors[i][s] = simd.splat(*a.at(i, p + s));
-            }
+        let factors = Factors::<T, S, ROWS, N>::new(simd, a, p);
+        let mut j = 0;
+        while is_wide && j + 2 * S::LANES <= len {
+            let b = Matrix { data: b.at(p, j), ..b };
+            factors.add_columns::<2, false>(simd, b, 2 * S::LANES, sums.add(j * ROWS));
+            j += 2 * S::LANES;
         }
-        for j in (0..len).step_by(S::LANES) {
-            let whole = j + S::LANES <= len;
-            let mut acc = [simd.splat(T::ZERO); ROWS];
-            for s in 0..N {
-                let from = b.at(p + s, j);
-                let x = match whole {
-                    true => simd.load_ptr(from),
-                    false => simd.load_first_ptr(from, len - j),
-                };
-                for i in 0..ROWS {
-                    acc[i] = simd.mul_add(factors[i][s], x, acc[i]);
+        while j + S::LANES <= len {
+            let b = Matrix { data: b.at(p, j), ..b };
+            factors.add_columns::<1, false>(simd, b, S::LANES, sums.add(j * ROWS));
+            j += S::LANES;
+        }
+        if j < len {
+            let b = Matrix { data: b.at(p, j), ..b };
+            factors.add_columns::<1, true>(simd, b, len - j, sums.add(j * ROWS));
+        }
+    }
+}
+
+/// What `N` rows of B are multiplied by for each row of sums: in all lanes of a register where there are
+/// registers enough, else in memory.
+struct Factors<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> {
+    in_lanes: [[S::V; ROWS]; N],
+    in_memory: [[T; ROWS]; N],
+}
+
+#[expect(clippy::needless_range_loop, reason = "sums and factors are indexed by row and vector")]
+impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS, N> {
+    const IN_LANES: bool = ROWS <= 2;
+
+    /// # Safety
+    /// The `N` steps from `p` on lie in A.
+    #[inline(always)]
+    unsafe fn new(simd: S, a: Matrix<T>, p: usize) -> Self {
+        let in_lanes = [[simd.splat(T::ZERO); ROWS]; N];
+        let mut factors = Factors { in_lanes, in_memory: [[T::ZERO; ROWS]; N] };
+        for s in 0..N {
+            for i in 0..ROWS {
+                // SAFETY: the caller vouches for the element.
+                let factor = unsafe { *a.at(i, p + s) };
+                if Self::IN_LANES {
+                    factors.in_lanes[s][i] = simd.splat(factor);
+                } else {
+                    factors.in_memory[s][i] = factor;
                 }
             }
-            for i in 0..ROWS {
-                let sum = sums.add(i * stride + j);
-                simd.store_ptr(simd.add(simd.load_ptr(sum), acc[i]), sum);
+        }
+        factors
+    }
+
+    /// Adds rows of B, each times its factors, to `VECTORS` vectors of every row of sums.
+    ///
+    /// # Safety
+    /// B has `N` rows of `cols` columns to read: whole vectors, or one that is cut. There are as many sums.
+    #[inline(always)]
+    unsafe fn add_columns<const VECTORS: usize, const CUT: bool>(
+        &self,
+        simd: S,
+        b: Matrix<T>,
+        cols: usize,
+        sums: *mut T,
+    ) {
+        let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
+        let mut x = [simd.splat(T::ZERO); VECTORS];
+        // SAFETY: the caller vouches for B and for the sums.
+        unsafe {
+            let mut from = b.data;
+            for s in 0..N {
+                for j in 0..VECTORS {
+                    x[j] = match CUT {
+                        false => simd.load_ptr(from.wrapping_add(j * S::LANES)),
+                        true => simd.load_first_ptr(from, cols),
+                    };
+                }
+                for i in 0..ROWS {
+                    let factor = match Self::IN_LANES {
+                        true => self.in_lanes[s][i],
+                        false => simd.splat(self.in_memory[s][i]),
+                    };
+                    for j in 0..VECTORS {
+                        acc[i][j] = simd.mul_add(factor, x[j], acc[i][j]);
+                    }
+                }
+                from = from.wrapping_add(b.row_stride);
+            }
+            for j in 0..VECTORS {
+                for i in 0..ROWS {
+                    let sum = sums.add((j * ROWS + i) * S::LANES);
+                    simd.store_ptr(simd.add(simd.load_ptr(sum), acc[i][j]), sum);
+                }
             }
         }
     }

@@ -113,7 +113,7 @@ pub(super) const fn wide_vectors<T: Float, S: Simd<T>>(rows: usize) -> usize {
 }
 
 /// Whether there are 32 registers, not 16.
-const fn has_32<T: Float, S: Simd<T>>() -> bool {
+pub(super) const fn has_32<T: Float, S: Simd<T>>() -> bool {
     S::LANES * size_of::<T>() == 64
 }
 

@@ -135,11 +135,21 @@ mod tests {
                 let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
+            // A small B, and a large one.
             let most_at_once = if bytes == 64 { 12 } else { 8 };
-            for (rows, at_once) in [(1, 8), (6, 8), (7, most_at_once), (8, most_at_once)] {
+            let (small, large) = (3 * lanes, 32 * lanes);
+            for (rows, n, at_once) in [
+                (1, small, 8),
+                (4, small, 4),
+                (8, small, 4),
+                (1, large, 8),
+                (6, large, 8),
+                (7, large, most_at_once),
+                (8, large, most_at_once),
+            ] {
                 for (sums, terms) in [(128, 16), (512, 32)] {
-                    let found = group(Way::Stream, (rows, sums * at_once, 100), at_once);
-                    assert_eq!(found, at_once * terms, "{rows} rows, {token:?}");
+                    let found = group(Way::Stream, (rows, sums * at_once, n), at_once);
+                    assert_eq!(found, at_once * terms, "{rows} × {n}, {token:?}");
                 }
             }
         }

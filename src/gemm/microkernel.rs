@@ -220,9 +220,9 @@ pub(super) unsafe fn finish<T: Float, S: Simd<T>, const ROWS: usize, const VECTO
 unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     tile: &Tile<'_, T>,
-    mut acc: [[S::V; VECTORS]; ROWS],
+    acc: [[S::V; VECTORS]; ROWS],
 ) {
-    let Output { alpha, beta, biases, relu, mask, row_stride, .. } = *tile.output;
+    let Output { biases, relu, mask, row_stride, .. } = *tile.output;
     let zero = simd.splat(T::ZERO);
     let c = tile.output.at(tile.row, tile.col);
     let len = tile.cols - (VECTORS - 1) * S::LANES;
@@ -240,37 +240,7 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
                 base[j] = load(biases.add(tile.col), j);
             }
         }
-        // By 1 nothing is multiplied: an addition has the same result, and some processors add beside their multipliers.
-        let by_alpha = simd.splat(alpha);
-        if beta == T::ZERO && alpha == T::ONE {
-            for i in 0..ROWS {
-                for j in 0..VECTORS {
-                    acc[i][j] = simd.add(acc[i][j], base[j]);
-                }
-            }
-        } else if beta == T::ZERO {
-            for i in 0..ROWS {
-                for j in 0..VECTORS {
-                    acc[i][j] = simd.mul_add(by_alpha, acc[i][j], base[j]);
-                }
-            }
-        } else if beta == T::ONE {
-            for i in 0..ROWS {
-                for j in 0..VECTORS {
-                    let old = simd.add(load(c.add(i * row_stride), j), base[j]);
-                    acc[i][j] = simd.mul_add(by_alpha, acc[i][j], old);
-                }
-            }
-        } else {
-            let beta = simd.splat(beta);
-            for i in 0..ROWS {
-                for j in 0..VECTORS {
-                    let old = load(c.add(i * row_stride), j);
-                    let old = simd.mul_add(beta, old, base[j]);
-                    acc[i][j] = simd.mul_add(by_alpha, acc[i][j], old);
-                }
-            }
-        }
+        let mut acc = scale(simd, tile.output, acc, base, |i, j| load(c.add(i * row_stride), j));
         if relu {
             for i in 0..ROWS {
                 for j in 0..VECTORS {
@@ -302,6 +272,54 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
             }
         }
     }
+}
+
+/// α times the sums, plus `base` and, unless β is 0, β times the `old` elements of C.
+///
+/// By 1 nothing is multiplied: an addition has the same result, and some processors add beside their multipliers.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
+fn scale<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    &Output { alpha, beta, .. }: &Output<T>,
+    mut acc: [[S::V; VECTORS]; ROWS],
+    base: [S::V; VECTORS],
+    old: impl Fn(usize, usize) -> S::V,
+) -> [[S::V; VECTORS]; ROWS] {
+    let (by_alpha, by_beta) = (simd.splat(alpha), simd.splat(beta));
+    if beta == T::ZERO && alpha == T::ONE {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                acc[i][j] = simd.add(acc[i][j], base[j]);
+            }
+        }
+    } else if beta == T::ZERO {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                acc[i][j] = simd.mul_add(by_alpha, acc[i][j], base[j]);
+            }
+        }
+    } else if beta == T::ONE && alpha == T::ONE {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                acc[i][j] = simd.add(acc[i][j], simd.add(old(i, j), base[j]));
+            }
+        }
+    } else if beta == T::ONE {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                acc[i][j] = simd.mul_add(by_alpha, acc[i][j], simd.add(old(i, j), base[j]));
+            }
+        }
+    } else {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                let base = simd.mul_add(by_beta, old(i, j), base[j]);
+                acc[i][j] = simd.mul_add(by_alpha, acc[i][j], base);
+            }
+        }
+    }
+    acc
 }
 
 /// Finishes any tile.

@@ -24,10 +24,6 @@ pub(super) enum Way {
     Stream,
 }
 
-/// Vectors of a B of few rows' product that is read once, front to back, whatever the prices: what
-/// does not stay in L2.
-const STREAM_VECTORS: usize = 32 << 10;
-
 // Prices, fitted to the times of 1900 shapes, plain and transposed, on AVX2 and AVX-512, in `f32` and
 // `f64`, when products of up to 47 steps were short ones and every B for more than two tiles was packed. In the mean over them the way taken was 0.3 to
 // 1.4 % slower than the best one.
@@ -73,8 +69,7 @@ impl<T: Float> Kernel<T> for BestWay<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, _simd: S) -> Way {
         let job = self.0;
-        let vectors_of_b = job.k.saturating_mul(job.cols) / S::LANES;
-        if job.can_go(Way::Stream) && vectors_of_b >= STREAM_VECTORS {
+        if job.can_go(Way::Stream) && stream::is_large::<T, S>(job) {
             return Way::Stream;
         }
         let ways: &[Way] = match job.fills_lanes::<S>() {
@@ -176,7 +171,7 @@ impl<T: Float> Job<T> {
 
     /// The price of computing it by rows of B.
     fn stream_price<S: Simd<T>>(&self) -> f64 {
-        let at_once = stream::steps_at_once::<T, S>(self.rows);
+        let at_once = stream::steps_at_once::<T, S>(self.rows, false);
         let vectors = (self.rows * self.cols.div_ceil(S::LANES)) as f64;
         let sums = (vectors * (at_once as f64 + STREAM_SUM)).max(STREAM_LATENCY);
         STREAM + self.k.div_ceil(at_once) as f64 * sums + vectors * WRITE

@@ -17,17 +17,38 @@ use std::ops::Range;
 /// The most rows of a product computed this way.
 pub(super) const MOST_ROWS: usize = 8;
 
-/// Rows of B that are read side by side: the more, the less often the sums are. (Where they are a page apart,
-/// they fall into the same few lines of L1: 16 at once are as slow as they can be.)
-pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize) -> usize {
-    if has_32::<T, S>() && rows > FEW_ROWS { MOST_STEPS } else { LEAST_STEPS }
+/// Vectors of a B that is read this way whatever the prices: what does not stay in L2.
+const LARGE: usize = 32 << 10;
+
+/// Whether B is so large that reading it is most of the work.
+pub(super) const fn is_large<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
+    job.k.saturating_mul(job.cols) / S::LANES >= LARGE
 }
 
-const LEAST_STEPS: usize = 8;
+/// Rows of B that are read side by side: the more, the less often the sums are loaded and stored. But what they are
+/// multiplied by has to be copied if there is much of it, which pays where B is large; and rows a page apart fall
+/// into the same few lines of L1.
+pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, is_large: bool) -> usize {
+    match rows {
+        ..=FEW_ROWS => STEPS,
+        _ if !is_large => LEAST_STEPS,
+        MANY_ROWS.. if has_32::<T, S>() => MOST_STEPS,
+        _ => STEPS,
+    }
+}
+
+const LEAST_STEPS: usize = 4;
+const STEPS: usize = 8;
 const MOST_STEPS: usize = 12;
 
+/// Rows for which there is little to do for a row of B.
+const FEW_ROWS: usize = 2;
+
+/// Rows for which there is much.
+const MANY_ROWS: usize = 7;
+
 /// The most rows that have two vectors of sums each in 16 registers, with what they are made of.
-const FEW_ROWS: usize = 6;
+const WIDE_ROWS: usize = 6;
 
 /// The least of a [group](groups)'s terms, each of which is a few rows of B.
 const LEAST_GROUP: usize = 16;
@@ -86,16 +107,22 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     fn run<S: Simd<T>>(self, simd: S) {
         let Block { job, col, len, mut sums, mut before } = self;
         let b = Matrix { data: job.b.at(0, col), ..job.b };
-        let steps = steps_at_once::<T, S>(ROWS);
+        let steps = steps_at_once::<T, S>(ROWS, is_large::<T, S>(job));
         let group = groups::in_order(job.k / steps, LEAST_GROUP) * steps;
         let mut start = 0;
         loop {
             let end = job.k.min(start + group);
             sums.fill(T::ZERO);
             // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
-            // vectors for each of the columns'.
+            // vectors for each vector of columns.
             unsafe {
-                add_group::<T, S, ROWS>(simd, (job.a, b), start..end, len, sums.as_mut_ptr());
+                add_group::<T, S, ROWS>(
+                    simd,
+                    (job.a, b),
+                    (start..end, steps),
+                    len,
+                    sums.as_mut_ptr(),
+                );
             }
             if start > 0 {
                 for (sum, &before) in sums.iter_mut().zip(&*before) {
@@ -121,7 +148,7 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     }
 }
 
-/// Adds a group's steps of k to the sums.
+/// Adds a group's steps of k to the sums, as many at once as [`steps_at_once`] says.
 ///
 /// # Safety
 /// As [`add_steps`].
@@ -129,21 +156,24 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
 unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
     simd: S,
     (a, b): (Matrix<T>, Matrix<T>),
-    steps: Range<usize>,
+    (steps, at_once): (Range<usize>, usize),
     len: usize,
     sums: *mut T,
 ) {
-    let at_once = steps_at_once::<T, S>(ROWS);
     let mut p = steps.start;
     // SAFETY: the caller vouches for the steps and for the sums.
     unsafe {
-        while p + at_once <= steps.end {
-            if at_once == MOST_STEPS {
-                add_steps::<T, S, ROWS, MOST_STEPS>(simd, a, b, p, len, sums);
-            } else {
-                add_steps::<T, S, ROWS, LEAST_STEPS>(simd, a, b, p, len, sums);
-            }
-            p += at_once;
+        while ROWS >= MANY_ROWS && at_once == MOST_STEPS && p + MOST_STEPS <= steps.end {
+            add_steps::<T, S, ROWS, MOST_STEPS>(simd, a, b, p, len, sums);
+            p += MOST_STEPS;
+        }
+        while at_once == STEPS && p + STEPS <= steps.end {
+            add_steps::<T, S, ROWS, STEPS>(simd, a, b, p, len, sums);
+            p += STEPS;
+        }
+        while p + LEAST_STEPS <= steps.end {
+            add_steps::<T, S, ROWS, LEAST_STEPS>(simd, a, b, p, len, sums);
+            p += LEAST_STEPS;
         }
         while p < steps.end {
             add_steps::<T, S, ROWS, 1>(simd, a, b, p, len, sums);
@@ -155,8 +185,8 @@ unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
 /// Adds `N` steps of k, from `p` on, to the sums.
 ///
 /// # Safety
-/// The steps lie in A, and in B, of which `len` columns are read; there are `ROWS` vectors of sums for each
-/// vector of columns.
+/// The steps lie in A, and in B, of which `len` adjacent columns are read; there are `ROWS` vectors of sums for
+/// each vector of columns.
 #[inline(always)]
 unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
     simd: S,
@@ -166,7 +196,7 @@ unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
     len: usize,
     sums: *mut T,
 ) {
-    let is_wide = has_32::<T, S>() || ROWS <= FEW_ROWS;
+    let is_wide = has_32::<T, S>() || ROWS <= WIDE_ROWS;
     // SAFETY: the caller vouches for the steps of A and B, and for the sums.
     unsafe {
         let factors = Factors::<T, S, ROWS, N>::new(simd, a, p);
@@ -188,8 +218,8 @@ unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
     }
 }
 
-/// What `N` rows of B are multiplied by for each row of sums: in all lanes of a register where there are
-/// registers enough, else in memory.
+/// What `N` rows of B are multiplied by for each row of sums: in all lanes of vectors, as many as a compiler keeps in
+/// registers, or copied to memory, from where each use puts it in all lanes.
 struct Factors<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> {
     in_lanes: [[S::V; ROWS]; N],
     in_memory: [[T; ROWS]; N],
@@ -197,7 +227,7 @@ struct Factors<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> {
 
 #[expect(clippy::needless_range_loop, reason = "sums and factors are indexed by row and vector")]
 impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS, N> {
-    const IN_LANES: bool = ROWS <= 2;
+    const IN_LANES: bool = ROWS <= FEW_ROWS || N <= LEAST_STEPS;
 
     /// # Safety
     /// The `N` steps from `p` on lie in A.
@@ -222,7 +252,8 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
     /// Adds rows of B, each times its factors, to `VECTORS` vectors of every row of sums.
     ///
     /// # Safety
-    /// B has `N` rows of `cols` columns to read: whole vectors, or one that is cut. There are as many sums.
+    /// B has `N` rows of `cols` adjacent columns to read: whole vectors, or one that is `CUT`. There are as many
+    /// sums, in whole vectors.
     #[inline(always)]
     unsafe fn add_columns<const VECTORS: usize, const CUT: bool>(
         &self,
@@ -231,6 +262,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
         cols: usize,
         sums: *mut T,
     ) {
+        const { assert!(!CUT || VECTORS == 1) };
         let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
         let mut x = [simd.splat(T::ZERO); VECTORS];
         // SAFETY: the caller vouches for B and for the sums.

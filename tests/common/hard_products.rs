@@ -12,10 +12,11 @@ use gradkern::{Float, Rng};
 /// m, k, n.
 pub type Shape = (usize, usize, usize);
 
-const UP_TO_1024: [Shape; 8] = [
+const UP_TO_1024: [Shape; 9] = [
     (1024, 1024, 1024),
     (130, 784, 513),
     (1, 1024, 1024),
+    (8, 1024, 1024),
     (1023, 1000, 10),
     (12, 16_384, 4),
     (7, 300, 33),

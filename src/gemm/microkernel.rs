@@ -278,7 +278,6 @@ unsafe fn write_in_registers<T: Float, S: Simd<T>, const ROWS: usize, const VECT
 ///
 /// By 1 nothing is multiplied: an addition has the same result, and some processors add beside their multipliers.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "accumulators are indexed by row and vector")]
 fn scale<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     &Output { alpha, beta, .. }: &Output<T>,
@@ -286,38 +285,27 @@ fn scale<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize>(
     base: [S::V; VECTORS],
     old: impl Fn(usize, usize) -> S::V,
 ) -> [[S::V; VECTORS]; ROWS] {
+    // A loop for each case, so that no element asks which one it is.
+    macro_rules! each {
+        ($i:ident, $j:ident => $value:expr) => {
+            for $i in 0..ROWS {
+                for $j in 0..VECTORS {
+                    acc[$i][$j] = $value;
+                }
+            }
+        };
+    }
     let (by_alpha, by_beta) = (simd.splat(alpha), simd.splat(beta));
-    if beta == T::ZERO && alpha == T::ONE {
-        for i in 0..ROWS {
-            for j in 0..VECTORS {
-                acc[i][j] = simd.add(acc[i][j], base[j]);
-            }
+    match (alpha == T::ONE, beta == T::ONE, beta == T::ZERO) {
+        (true, _, true) => each!(i, j => simd.add(acc[i][j], base[j])),
+        (false, _, true) => each!(i, j => simd.mul_add(by_alpha, acc[i][j], base[j])),
+        (true, true, _) => each!(i, j => simd.add(acc[i][j], simd.add(old(i, j), base[j]))),
+        (false, true, _) => {
+            each!(i, j => simd.mul_add(by_alpha, acc[i][j], simd.add(old(i, j), base[j])));
         }
-    } else if beta == T::ZERO {
-        for i in 0..ROWS {
-            for j in 0..VECTORS {
-                acc[i][j] = simd.mul_add(by_alpha, acc[i][j], base[j]);
-            }
-        }
-    } else if beta == T::ONE && alpha == T::ONE {
-        for i in 0..ROWS {
-            for j in 0..VECTORS {
-                acc[i][j] = simd.add(acc[i][j], simd.add(old(i, j), base[j]));
-            }
-        }
-    } else if beta == T::ONE {
-        for i in 0..ROWS {
-            for j in 0..VECTORS {
-                acc[i][j] = simd.mul_add(by_alpha, acc[i][j], simd.add(old(i, j), base[j]));
-            }
-        }
-    } else {
-        for i in 0..ROWS {
-            for j in 0..VECTORS {
-                let base = simd.mul_add(by_beta, old(i, j), base[j]);
-                acc[i][j] = simd.mul_add(by_alpha, acc[i][j], base);
-            }
-        }
+        _ => each!(i, j => {
+            simd.mul_add(by_alpha, acc[i][j], simd.mul_add(by_beta, old(i, j), base[j]))
+        }),
     }
     acc
 }

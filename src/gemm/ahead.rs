@@ -3,7 +3,8 @@
 //! Where B's rows are contiguous and both blocks have the same whole panels, tiles copy the rows, one
 //! every few steps, and ask for those that the next tile copies. Otherwise a tile asks for the cache
 //! lines of a small part of the block, and when it is done, the part, which has arrived in L2, is
-//! packed.
+//! packed. Of a block that is not packed meanwhile, being a single panel, tiles only ask for the lines,
+//! if B is so large that these are not near.
 
 use super::columns::Columns;
 use super::microkernel::{Fetch, RowCopy};
@@ -26,6 +27,8 @@ pub(super) struct Ahead<T> {
     panels: usize,
     /// Steps of k for each tile.
     share: usize,
+    /// Whether parts are packed, not only fetched.
+    packs: bool,
 }
 
 enum How {
@@ -57,17 +60,18 @@ impl<T: Float> Ahead<T> {
         let full = tile.full::<T, S>(rows).saturating_sub(first);
         let is_whole = next.cols == panels * tile.cols::<T, S>() && columns.cols == next.cols;
         let rows_lie = next.b.col_stride == 1;
-        let (how, (first, tiles), grain) = if !next.is_ahead() {
+        let (packs, count) = (next.is_ahead(), tile.count::<T, S>(rows));
+        let (how, (first, tiles), grain) = if !packs && !next.is_fetched(count) {
             (How::Not, (0, 1), 1)
-        } else if rows_lie && is_whole && tile == TileSize::Tall && full >= LEAST_TILES {
+        } else if rows_lie && packs && is_whole && tile == TileSize::Tall && full >= LEAST_TILES {
             (How::Copied, (first, full), 1)
         } else if rows_lie {
-            (How::InRows, (0, tile.count::<T, S>(rows) * panels), 1)
+            (How::InRows, (0, count * panels), 1)
         } else {
-            (How::InPanels, (0, tile.count::<T, S>(rows)), S::LANES)
+            (How::InPanels, (0, count), S::LANES)
         };
         let share = next.k.div_ceil(tiles).next_multiple_of(grain);
-        Ahead { next, how, first, tiles, panels, share }
+        Ahead { next, how, first, tiles, panels, share, packs }
     }
 
     /// What the `tile`th tile of rows does while it is multiplied by the `panel`th panel.
@@ -88,20 +92,24 @@ impl<T: Float> Ahead<T> {
                 let steps = self.steps(tile * self.panels + panel);
                 let at = self.next.b.at(steps.start, 0);
                 let (rows, stride) = (steps.len(), self.next.b.row_stride);
-                errand.fetch = fetch((at, rows, stride), self.next.cols, 8);
-                errand.pack = (!steps.is_empty()).then_some((steps, 0..self.next.cols));
+                // Whoever only fetches takes all of a tile's time for it.
+                let at_once = if self.packs { 8 } else { 16_usize.div_ceil(self.tiles) };
+                errand.fetch = fetch((at, rows, stride), self.next.cols, at_once);
+                let packs = self.packs && !steps.is_empty();
+                errand.pack = packs.then_some((steps, 0..self.next.cols));
             }
             How::InPanels => {
                 let first = (panel * self.next.panel_cols).min(self.next.cols);
                 let last = panel + 1 == self.panels;
                 let end = if last { self.next.cols } else { first + self.next.panel_cols };
                 let (steps, cols) = (self.steps(tile), first..end.min(self.next.cols));
-                if self.next.b.row_stride == 1 {
+                if self.next.b.row_stride == 1 && !steps.is_empty() {
                     let at = self.next.b.at(steps.start, cols.start);
                     let rows = (at, cols.len(), self.next.b.col_stride);
                     errand.fetch = fetch(rows, steps.len(), 2);
                 }
-                errand.pack = (!steps.is_empty()).then_some((steps, cols));
+                let packs = self.packs && !steps.is_empty();
+                errand.pack = packs.then_some((steps, cols));
             }
         }
         errand

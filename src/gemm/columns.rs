@@ -24,6 +24,8 @@ pub(super) struct Columns<T> {
     pub(super) tile: TileSize,
     /// Whether all tiles of a shape are computed in one call.
     pub(super) short: bool,
+    /// Whether the second-level cache does not hold it.
+    far: bool,
     /// 0 past the last block.
     pub(super) cols: usize,
     /// Columns of a panel, except the last.
@@ -67,11 +69,12 @@ impl<T: Float> Columns<T> {
         blocks: &Blocks,
         buffer: *mut T,
     ) -> Self {
-        let &Blocks { tile, short, .. } = blocks;
+        let &Blocks { tile, short, far, .. } = blocks;
         let panel_cols = tile.cols::<T, S>();
         let (state, cols) = (State::Unpacked, left.min(blocks.nc));
         let whole_panels = tile.whole_panels::<T, S>(cols);
-        let block = Columns { b, k, tile, short, cols, panel_cols, whole_panels, state, buffer };
+        let block =
+            Columns { b, k, tile, short, far, cols, panel_cols, whole_panels, state, buffer };
         let whole = left / S::LANES;
         if b.col_stride != 1 || whole == 0 {
             return block;
@@ -120,6 +123,14 @@ impl<T: Float> Columns<T> {
     #[inline(always)]
     pub(super) fn is_ahead(&self) -> bool {
         self.state == State::Ahead
+    }
+
+    /// Whether it is to be fetched while the block before it is multiplied by `tiles` tiles of rows. One tile
+    /// has no time for it, and a few would ask for too many lines of a transposed panel at once.
+    #[inline(always)]
+    pub(super) fn is_fetched(&self, tiles: usize) -> bool {
+        let least = if self.b.col_stride == 1 { 2 } else { 8 };
+        self.far && self.cols > 0 && tiles >= least
     }
 
     /// Whether a tile of the first rows has to see to the packing of its panel.

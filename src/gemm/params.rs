@@ -100,6 +100,8 @@ pub(super) struct Blocks {
     pub(super) tile: TileSize,
     /// Whether all tiles of a shape are computed in one call.
     pub(super) short: bool,
+    /// Whether a part's columns of B are more than half of the second-level cache.
+    pub(super) far: bool,
     /// Steps of k.
     pub(super) kc: usize,
     /// Rows of A.
@@ -159,9 +161,11 @@ impl Blocks {
         let in_rows = a_in_place && a.col_stride == 1;
         // A part, or its last block, may have few rows of many.
         let most_vectors = if in_rows { TALL_VECTORS } else { usize::MAX };
+        let b_bytes = part_cols.saturating_mul(k).saturating_mul(size_of::<T>());
         Blocks {
             tile,
             short: is_short(cols, k),
+            far: b_bytes > cache / 2,
             kc,
             mc,
             nc,

@@ -216,7 +216,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
         if VECTORS == TALL_VECTORS && !Self::IN_ROWS { ROWS / 2 } else { 0 };
 
     /// How many steps ahead operands are fetched.
-    const AHEAD: usize = if Self::KEEPS_B { 6 } else { 8 };
+    const AHEAD: usize = 8;
 
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {

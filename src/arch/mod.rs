@@ -10,12 +10,12 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
-#[cfg(any(target_arch = "x86_64", test))]
-pub(crate) mod caches;
 pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 mod pieces;
 pub(crate) mod prefetch;
+#[cfg(any(target_arch = "x86_64", test))]
+pub(crate) mod processor;
 pub mod scalar;
 #[cfg(test)]
 mod tests;

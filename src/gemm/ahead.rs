@@ -63,7 +63,7 @@ impl<T: Float> Ahead<T> {
         let (packs, count) = (next.is_ahead(), tile.count::<T, S>(rows));
         let (how, (first, tiles), grain) = if !packs && !next.is_fetched(count) {
             (How::Not, (0, 1), 1)
-        } else if rows_lie && packs && is_whole && tile == TileSize::Tall && full >= LEAST_TILES {
+        } else if rows_lie && packs && is_whole && tile != TileSize::Low && full >= LEAST_TILES {
             (How::Copied, (first, full), 1)
         } else if rows_lie {
             (How::InRows, (0, count * panels), 1)

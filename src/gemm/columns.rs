@@ -143,7 +143,7 @@ impl<T: Float> Columns<T> {
     #[inline(always)]
     pub(super) fn can_be_kept<S: Simd<T>>(&self, panel: &Panel<T>) -> bool {
         self.b.col_stride == 1
-            && self.tile == TileSize::Tall
+            && self.tile != TileSize::Low
             && panel.cols == self.tile.cols::<T, S>()
     }
 

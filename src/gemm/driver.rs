@@ -10,7 +10,7 @@ use super::columns::Columns;
 use super::microkernel::{self, Lies, RowCopy, Shape, Side, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
-use super::params::Blocks;
+use super::params::{Blocks, Processor};
 use super::short;
 use super::tile::TileSize;
 use crate::arch::{Kernel, Simd};
@@ -33,8 +33,7 @@ pub(super) struct Part<'a, T> {
     pub(super) job: &'a Job<T>,
     pub(super) rows: Range<usize>,
     pub(super) cols: Range<usize>,
-    /// Bytes of the second-level cache.
-    pub(super) cache: usize,
+    pub(super) processor: Processor,
 }
 
 impl<T: Float> Kernel<T> for Part<'_, T> {
@@ -42,9 +41,9 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        let Part { job, rows, cols, cache } = &self;
+        let Part { job, rows, cols, processor } = &self;
         let part = (rows.len(), cols.len());
-        let blocks = Blocks::new::<T, S>(job, part, *cache);
+        let blocks = Blocks::new::<T, S>(job, part, *processor);
         let packed_b = 2 * blocks.packed_b_len();
         let packed_a = packed_a_len::<T, S>(blocks.mc, blocks.kc);
         let len = packed_b + if blocks.a_in_place { 0 } else { packed_a };

@@ -55,6 +55,7 @@ pub(super) fn added_in_pairs<T: crate::float::Float>(sums: &[T]) -> T {
 
 #[cfg(test)]
 mod tests {
+    use super::super::params::Processor;
     use super::super::plan::Way;
     use super::super::{Epilogue, Product, native, portable};
     use super::{equal, in_order};
@@ -118,16 +119,18 @@ mod tests {
     }
 
     fn check_first_groups<T: Float>(of_a_tile: usize, of_dots: usize, of_a_call: usize) {
-        for (token, bytes) in [(Isa::Avx2, 32), (Isa::Avx512, 64)] {
+        let tokens = [(Isa::Avx2, 32), (Isa::Avx512, 64)].into_iter();
+        for ((token, bytes), halves) in tokens.flat_map(|token| [(token, false), (token, true)]) {
             let Some(token) = Token::new(token) else { continue };
+            let processor = Processor { second_level: 1 << 20, halves };
             let lanes = bytes / size_of::<T>();
             let group = |way, shape, at_once| {
                 first_group::<T>(shape, at_once, |product| {
-                    native::run_as(product, token, Par::Seq, 1 << 20, Some(way));
+                    native::run_as(product, token, Par::Seq, processor, Some(way));
                 })
             };
-            // Tall, wide, low and turned tiles.
-            for shape in [(15, 192, 40), (2, 192, 140), (15, 96, 70)] {
+            // Tall, wide, low, tall or half, and turned tiles.
+            for shape in [(15, 192, 40), (2, 192, 140), (15, 96, 70), (40, 192, 40)] {
                 assert_eq!(group(Way::Columns, shape, 1), of_a_tile, "{shape:?}, {token:?}");
             }
             assert_eq!(group(Way::Rows, (40, 192, 5), 1), of_a_tile, "{token:?}");

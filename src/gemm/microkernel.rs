@@ -51,11 +51,12 @@ pub(super) enum Side {
 
 impl Shape {
     /// Whether there is such a function. Tiles of 8 vectors are for products of few rows; tiles that
-    /// keep B or copy are whole tall ones.
+    /// keep B or copy are whole tall or half ones.
     pub(super) const fn exists<T: Float, S: Simd<T>>(self) -> bool {
         let most = TileSize::Tall.rows::<T, S>();
         if matches!(self.side, Side::KeepsB | Side::Copies) {
-            self.vectors == TALL_VECTORS && self.rows == most
+            let half = TileSize::Half.rows::<T, S>();
+            self.vectors == TALL_VECTORS && (self.rows == most || self.rows == half)
         } else if self.vectors <= TALL_VECTORS {
             self.rows <= most
         } else if self.vectors <= LOW_VECTORS {
@@ -147,8 +148,8 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
         };
     }
     match (shape.a, shape.side, shape.vectors) {
-        (Lies::InSteps, Side::KeepsB, 2) => call!(InSteps, KeepsB, 2, 6 14),
-        (Lies::InRows, Side::KeepsB, 2) => call!(InRows, KeepsB, 2, 6 14),
+        (Lies::InSteps, Side::KeepsB, 2) => call!(InSteps, KeepsB, 2, 6 7 14),
+        (Lies::InRows, Side::KeepsB, 2) => call!(InRows, KeepsB, 2, 6 7 14),
         (Lies::InSteps, Side::Fetches, 2) => {
             call!(InSteps, Fetches, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
@@ -164,8 +165,8 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
             call!(InRows, Fetches, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
         (Lies::InRows, Side::Fetches, 4) => call!(InRows, Fetches, 4, 1 2 3 4 5 6),
-        (Lies::InSteps, Side::Copies, 2) => call!(InSteps, Copies, 2, 6 14),
-        (Lies::InRows, Side::Copies, 2) => call!(InRows, Copies, 2, 6 14),
+        (Lies::InSteps, Side::Copies, 2) => call!(InSteps, Copies, 2, 6 7 14),
+        (Lies::InRows, Side::Copies, 2) => call!(InRows, Copies, 2, 6 7 14),
         _ => unreachable!("there is no tile of {shape:?}"),
     }
 }

@@ -7,7 +7,7 @@ use super::cut::parts;
 use super::dot::DotPart;
 use super::driver::{Job, Part};
 use super::output::{Matrix, Output};
-use super::params::second_level;
+use super::params::Processor;
 use super::plan::{BestWay, Way};
 use super::stream::StreamPart;
 use super::{Epilogue, Product};
@@ -18,27 +18,27 @@ use crate::view::MatRef;
 
 /// Computes a product whose C is not empty, with k > 0 and α ≠ 0.
 pub(super) fn run<T: Float>(product: &mut Product<'_, T>, token: Token, par: Par) {
-    run_as(product, token, par, second_level(), None);
+    run_as(product, token, par, Processor::this(), None);
 }
 
-/// As [`run`], with blocks for a second-level cache of `cache` bytes, which change no bit of the
+/// As [`run`], with blocks and tiles for `processor`, which change no bit of the
 /// result, and in the way `wanted`, if it can be gone.
 pub(super) fn run_as<T: Float>(
     product: &mut Product<'_, T>,
     token: Token,
     par: Par,
-    cache: usize,
+    processor: Processor,
     wanted: Option<Way>,
 ) {
     let mut job = Job::new(product);
     let wanted = wanted.filter(|&way| job.can_go(way));
     let way = wanted.unwrap_or_else(|| token.run(BestWay(&job)));
-    let work = job.work(cache);
+    let work = job.work(processor.second_level);
     if way == Way::Rows {
         job = job.turned();
     }
     let compute = move |job: &Job<T>, rows, cols| match way {
-        Way::Columns | Way::Rows => token.run(Part { job, rows, cols, cache }),
+        Way::Columns | Way::Rows => token.run(Part { job, rows, cols, processor }),
         Way::Dots => token.run(DotPart { job, rows, cols }),
         Way::Stream => token.run(StreamPart { job, cols }),
     };

@@ -48,6 +48,7 @@ impl<T: Float> Kernel<T> for PackA<T> {
             // Of each size by itself, so that a panel's rows are a constant.
             match tile {
                 TileSize::Tall => pack_a(simd, a, (m, k), TileSize::Tall, to),
+                TileSize::Half => pack_a(simd, a, (m, k), TileSize::Half, to),
                 TileSize::Low => pack_a(simd, a, (m, k), TileSize::Low, to),
             }
         }
@@ -202,7 +203,7 @@ impl<T: Float> Kernel<T> for PackB<T> {
         unsafe {
             // Of each size by itself, so that a panel's columns are a constant.
             match self.tile {
-                TileSize::Tall => pack_b(simd, self, TileSize::Tall),
+                TileSize::Tall | TileSize::Half => pack_b(simd, self, TileSize::Tall),
                 TileSize::Low => pack_b(simd, self, TileSize::Low),
             }
         }
@@ -307,7 +308,7 @@ mod tests {
             let in_columns = Matrix { data: columns.as_ptr(), row_stride: 1, col_stride: m };
             let apart = Matrix { data: scattered.as_ptr(), row_stride: 2 * k, col_stride: 2 };
             for token in isa::available().filter_map(Token::new) {
-                for tile in [TileSize::Tall, TileSize::Low] {
+                for tile in [TileSize::Tall, TileSize::Half, TileSize::Low] {
                     let pack = |a| token.run(Packed { a, m, k, tile });
                     let want = pack(apart);
                     assert!(want.iter().all(|x| !x.is_nan()), "all {m} rows are packed");

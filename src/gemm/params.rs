@@ -12,7 +12,7 @@
 use super::driver::Job;
 use super::output::Matrix;
 use super::tile::{TALL_VECTORS, TileSize, is_short, wide_vectors};
-use crate::arch::{Simd, caches};
+use crate::arch::{Simd, processor};
 use crate::float::Float;
 use std::sync::OnceLock;
 
@@ -138,15 +138,18 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>, shared: bool) ->
 }
 
 impl Blocks {
-    /// The blocks for `part_rows` × `part_cols` of a product, with a second-level cache of `cache` bytes.
-    /// Blocks of k have like sizes, and depend on neither the part nor the cache.
+    /// The blocks for `part_rows` × `part_cols` of a product. Blocks of k have like sizes, and depend on
+    /// neither the part nor the processor.
     pub(super) fn new<T: Float, S: Simd<T>>(
         job: &Job<T>,
         (part_rows, part_cols): (usize, usize),
-        cache: usize,
+        processor: Processor,
     ) -> Self {
         let &Job { rows, cols, k, a, b, output } = job;
+        let (cache, short) = (processor.second_level, is_short(cols, k));
         let tile = TileSize::new::<T, S>(cols, k);
+        let is_halved = processor.halves && !short;
+        let tile = if is_halved { tile.halved::<T, S>(part_rows) } else { tile };
         let kc = steps_of_a_block(k);
         let step_bytes = kc * size_of::<T>();
         let mc = rows_of_a_block::<T, S>(tile, part_rows, step_bytes, cache);
@@ -164,7 +167,7 @@ impl Blocks {
         let b_bytes = part_cols.saturating_mul(k).saturating_mul(size_of::<T>());
         Blocks {
             tile,
-            short: is_short(cols, k),
+            short,
             far: b_bytes > cache / 2,
             kc,
             mc,
@@ -182,8 +185,22 @@ impl Blocks {
     }
 }
 
-/// Bytes of this processor's second-level cache, asked once.
-pub(super) fn second_level() -> usize {
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(caches::second_level)
+/// What blocks and tiles follow beside the product. They change no bit of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Processor {
+    /// Bytes of the second-level cache.
+    pub(super) second_level: usize,
+    /// Whether vectors of AVX-512 are computed in halves.
+    pub(super) halves: bool,
+}
+
+impl Processor {
+    /// This one, asked once.
+    pub(super) fn this() -> Self {
+        static THIS: OnceLock<Processor> = OnceLock::new();
+        *THIS.get_or_init(|| Processor {
+            second_level: processor::second_level(),
+            halves: processor::halves_vectors(),
+        })
+    }
 }

@@ -377,7 +377,7 @@ impl<T: Float> Aside<T> {
 #[cfg(test)]
 mod tests {
     use super::super::groups;
-    use super::super::params::steps_of_a_block;
+    use super::super::params::{Processor, steps_of_a_block};
     use super::super::plan::Way;
     use super::super::{Epilogue, Product, native};
     use crate::arch::Token;
@@ -394,10 +394,12 @@ mod tests {
             let steps = [
                 1, 11, 12, 13, 24, 25, 48, 49, 64, 97, 103, 104, 128, 160, 300, 416, 512, 513, 1300,
             ];
-            // Tall and wide tiles.
-            for (m, n, k, token) in [(15, 40), (2, 140), (6, 70)].into_iter().flat_map(|(m, n)| {
-                steps.into_iter().flat_map(move |k| tokens().map(move |token| (m, n, k, token)))
-            }) {
+            // Tall, wide, and half tiles.
+            for (m, n, k, token) in
+                [(15, 40), (2, 140), (6, 70), (33, 40)].into_iter().flat_map(|(m, n)| {
+                    steps.into_iter().flat_map(move |k| tokens().map(move |token| (m, n, k, token)))
+                })
+            {
                 let mut vec = |len: usize| -> Vec<$float> {
                     (0..len).map(|_| random.normal() as $float).collect()
                 };
@@ -410,7 +412,8 @@ mod tests {
                     c: MatMut::new(&mut c, m, n).unwrap(),
                     epilogue: Epilogue::None,
                 };
-                native::run_as(&mut product, token, Par::Seq, 1 << 20, Some(Way::Columns));
+                let processor = Processor { second_level: 1 << 20, halves: m == 33 };
+                native::run_as(&mut product, token, Par::Seq, processor, Some(Way::Columns));
                 let steps: Vec<usize> = (0..k).collect();
                 for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                     let blocks = steps.chunks(steps_of_a_block(k)).map(|block| {

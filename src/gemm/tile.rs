@@ -4,6 +4,10 @@
 //! cache lines wide as C's rows should be written at a time: where k is short, writing is most of the
 //! work, and a tall tile's rows each lie in another page. With few rows of C, tiles are *wide*, so that
 //! there are sums enough to keep the multipliers busy and B is read in long pieces.
+//!
+//! A *half* tile is for processors that compute 512-bit vectors in halves: they finish one multiply-add a cycle,
+//! and store a vector in place of one. Half as high as a tall one, it leaves registers for the sums of earlier
+//! [groups](super::groups), and such a processor has time for the loads that it asks for more often.
 
 use crate::arch::Simd;
 use crate::float::Float;
@@ -16,6 +20,9 @@ pub(super) const LOW_VECTORS: usize = 4;
 
 /// The most rows a tile has with any instruction set.
 pub(super) const MAX_ROWS: usize = 14;
+
+/// The fewest rows of C that are cut into half tiles.
+const LEAST_HALVED: usize = 32;
 
 /// Steps of k from which a product is a long one: tiles are tall, are called one by one, and see to what
 /// is needed next. Products of 64 steps are 5 to 30 % faster for being short; most of those of 96 steps
@@ -38,6 +45,8 @@ pub(super) const fn is_short(cols: usize, k: usize) -> bool {
 pub(super) enum TileSize {
     /// 14 × 2 accumulators of the 32 registers of AVX-512, 6 × 2 of 16.
     Tall,
+    /// 7 × 2 accumulators of 32, in `f32`.
+    Half,
     /// 6 × 4 accumulators of 32. Where there are 16, it is not faster.
     Low,
 }
@@ -52,10 +61,18 @@ impl TileSize {
         }
     }
 
+    /// That of `rows` rows where vectors of AVX-512 are computed in halves.
+    pub(super) fn halved<T: Float, S: Simd<T>>(self, rows: usize) -> Self {
+        match self {
+            TileSize::Tall if can_halve::<T, S>() && rows >= LEAST_HALVED => TileSize::Half,
+            size => size,
+        }
+    }
+
     /// Vectors in a row.
     pub(super) const fn vectors(self) -> usize {
         match self {
-            TileSize::Tall => TALL_VECTORS,
+            TileSize::Tall | TileSize::Half => TALL_VECTORS,
             TileSize::Low => LOW_VECTORS,
         }
     }
@@ -67,15 +84,16 @@ impl TileSize {
     /// How many whole panels there are in `cols` columns.
     pub(super) const fn whole_panels<T: Float, S: Simd<T>>(self, cols: usize) -> usize {
         match self {
-            TileSize::Tall => cols / const { TileSize::Tall.cols::<T, S>() },
+            TileSize::Tall | TileSize::Half => cols / const { TileSize::Tall.cols::<T, S>() },
             TileSize::Low => cols / const { TileSize::Low.cols::<T, S>() },
         }
     }
 
     pub(super) const fn rows<T: Float, S: Simd<T>>(self) -> usize {
         match self {
-            TileSize::Tall if has_32::<T, S>() => MAX_ROWS,
-            TileSize::Tall | TileSize::Low => 6,
+            TileSize::Half if can_halve::<T, S>() => MAX_ROWS / 2,
+            TileSize::Tall | TileSize::Half if has_32::<T, S>() => MAX_ROWS,
+            TileSize::Tall | TileSize::Half | TileSize::Low => 6,
         }
     }
 
@@ -88,6 +106,7 @@ impl TileSize {
     pub(super) const fn count<T: Float, S: Simd<T>>(self, rows: usize) -> usize {
         match self {
             TileSize::Tall => rows.div_ceil(const { TileSize::Tall.rows::<T, S>() }),
+            TileSize::Half => rows.div_ceil(const { TileSize::Half.rows::<T, S>() }),
             TileSize::Low => rows.div_ceil(const { TileSize::Low.rows::<T, S>() }),
         }
     }
@@ -110,6 +129,11 @@ pub(super) const fn wide_vectors<T: Float, S: Simd<T>>(rows: usize) -> usize {
         (true, 3..=6) | (_, 2) => 4,
         _ => TALL_VECTORS,
     }
+}
+
+/// Whether there are half tiles: `f64`, whose groups are added in pairs, would have to store sums all the same.
+const fn can_halve<T: Float, S: Simd<T>>() -> bool {
+    has_32::<T, S>() && size_of::<T>() == 4
 }
 
 /// Whether there are 32 registers, not 16.
@@ -161,6 +185,7 @@ mod tests {
     fn tiles_cover_all_rows_and_none_is_a_sliver() {
         for token in isa::available().filter_map(Token::new) {
             token.run(Cut(TileSize::Tall));
+            token.run(Cut(TileSize::Half));
             token.run(Cut(TileSize::Low));
         }
     }

@@ -1,4 +1,5 @@
-//! How large this processor's second-level cache is, asked of the processor itself.
+//! What this processor says of itself: how large its second-level cache is, and whether it computes vectors of
+//! AVX-512 in halves.
 
 /// What a core is taken to have where it does not say.
 const TYPICAL: usize = 512 << 10;
@@ -12,6 +13,15 @@ pub(crate) fn second_level() -> usize {
     plausible(found)
 }
 
+/// Whether it is a Zen 4, which computes vectors of 512 bits in two halves, one after the other.
+pub(crate) fn halves_vectors() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let halves = x86::is_zen_4();
+    #[cfg(not(target_arch = "x86_64"))]
+    let halves = false;
+    halves
+}
+
 /// Implausible sizes, as some virtual machines report, replaced by a typical one.
 fn plausible(found: Option<usize>) -> usize {
     found.filter(|bytes| (64 << 10..64 << 20).contains(bytes)).unwrap_or(TYPICAL)
@@ -21,14 +31,23 @@ fn plausible(found: Option<usize>) -> usize {
 mod x86 {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
 
+    fn is_amd() -> bool {
+        let vendor = __cpuid(0);
+        let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat();
+        name == b"AuthenticAMD" || name.starts_with(b"Hygo")
+    }
+
+    /// Family 0x19 has AVX-512 from Zen 4 on, and family 0x1A, which is Zen 5, begins after it.
+    pub(super) fn is_zen_4() -> bool {
+        let signature = __cpuid(1).eax;
+        let family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+        is_amd() && family == 0x19 && std::arch::is_x86_feature_detected!("avx512f")
+    }
+
     /// The leaf that lists the caches: 4 (Intel), or its twin at 0x8000001D (AMD).
     fn leaf() -> Option<u32> {
-        let vendor = __cpuid(0);
-        let amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat()
-            == b"AuthenticAMD"
-            || vendor.ebx.to_le_bytes() == *b"Hygo";
-        if !amd {
-            return (vendor.eax >= 4).then_some(4);
+        if !is_amd() {
+            return (__cpuid(0).eax >= 4).then_some(4);
         }
         const TOPOLOGY_EXTENSIONS: u32 = 1 << 22;
         let known = __cpuid(0x8000_0000).eax >= 0x8000_001d

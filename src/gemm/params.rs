@@ -119,8 +119,13 @@ pub(super) struct Blocks {
 }
 
 /// How many columns of C may use A where it lies before packing it pays; `shared` is whether other threads
-/// compute parts of the product, too. (The way that a product is computed must not depend on that.)
-pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>, shared: bool) -> usize {
+/// compute parts of the product, too, and `halved` whether tiles are half ones. (The way that a product is computed
+/// must depend on neither.)
+pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
+    a: Matrix<T>,
+    shared: bool,
+    halved: bool,
+) -> usize {
     let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     let panels = match (a.row_stride, a.col_stride) {
         // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
@@ -131,6 +136,8 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(a: Matrix<T>, shared: bool) ->
         (1, stride) if is_paged(stride) => 2,
         // Steps so close together leave little of a cache line unused by this tile and the next.
         (1, stride) if stride.saturating_mul(size_of::<T>()) < 1024 => 32,
+        // A processor with half tiles takes longer to fetch what is packed than to read it in pieces.
+        (1, _) if halved => 32,
         (1, _) => 8,
         _ => 0,
     };
@@ -158,7 +165,8 @@ impl Blocks {
         let panels_in_place = is_near::<T, S>(b, kc, tiles, cache);
         let in_place = panels_in_place || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
         let packs_no_b = in_place && part_cols.is_multiple_of(S::LANES);
-        let few_panels = part_cols <= in_place_cols::<T, S>(a, output.shared);
+        let few_panels =
+            part_cols <= in_place_cols::<T, S>(a, output.shared, tile == TileSize::Half);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
         let a_in_place = few_panels && !(wide && a.col_stride == 1);
         let in_rows = a_in_place && a.col_stride == 1;

@@ -11,7 +11,7 @@ use crate::{Result, Unstructured};
 /// The longest: k is cut into blocks from 513 on, rows are packed ahead from 192 on.
 const LONGEST: usize = 1200;
 
-/// Edges of tiles and vectors: 6 or 14 rows, 4 to 16 lanes, up to 8 vectors in a row.
+/// Edges of tiles and vectors: 6, 7 or 14 rows, 4 to 16 lanes, up to 8 vectors in a row.
 const EDGES: [u16; 14] = [4, 6, 8, 12, 14, 16, 24, 28, 32, 42, 64, 96, 128, 256];
 
 /// Extents whose product, zeros aside, is at most `most`.

@@ -31,6 +31,7 @@ fn plausible(found: Option<usize>) -> usize {
 mod x86 {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
 
+    /// AMD's, or Hygon's, which answer alike.
     fn is_amd() -> bool {
         let vendor = __cpuid(0);
         let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat();
@@ -77,6 +78,13 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::Token;
+    use crate::isa::Isa;
+
+    #[test]
+    fn vectors_in_halves_are_of_avx_512() {
+        assert!(!halves_vectors() || Token::new(Isa::Avx512).is_some());
+    }
 
     #[test]
     fn sizes_are_plausible() {

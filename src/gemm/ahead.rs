@@ -1,13 +1,14 @@
-//! Packing the next block of B's columns while the tiles of this one are multiplied.
+//! Packing, or fetching, the next block of B's columns while the tiles of this one are multiplied.
 //!
 //! Where B's rows are contiguous and both blocks have the same whole panels, tiles copy the rows, one
 //! every few steps, and ask for those that the next tile copies. Otherwise a tile asks for the cache
 //! lines of a small part of the block, and when it is done, the part, which has arrived in L2, is
-//! packed. Of a block that is not packed meanwhile, being a single panel, tiles only ask for the lines,
-//! if B is so large that these are not near.
+//! packed. Of a block that is not packed meanwhile, being a single panel or read in place, tiles only ask for
+//! the lines, if B is so large that these may be far.
 
 use super::columns::Columns;
 use super::microkernel::{Fetch, RowCopy};
+use super::sums;
 use super::tile::TileSize;
 use crate::arch::Simd;
 use crate::float::Float;
@@ -16,7 +17,7 @@ use std::ops::Range;
 /// The least tiles that copy a block: each copies no more rows than it has time for.
 const LEAST_TILES: usize = 8;
 
-/// How the next block is packed.
+/// What is done for the next block.
 pub(super) struct Ahead<T> {
     next: Columns<T>,
     how: How,
@@ -29,10 +30,12 @@ pub(super) struct Ahead<T> {
     share: usize,
     /// Whether parts are packed, not only fetched.
     packs: bool,
+    /// Rows of cache lines that a tile asks for at a time.
+    at_once: usize,
 }
 
 enum How {
-    /// It is not.
+    /// Nothing.
     Not,
     /// By tiles that copy its rows.
     Copied,
@@ -71,7 +74,16 @@ impl<T: Float> Ahead<T> {
             (How::InPanels, (0, count), S::LANES)
         };
         let share = next.k.div_ceil(tiles).next_multiple_of(grain);
-        Ahead { next, how, first, tiles, panels, share, packs }
+        // Whoever only fetches takes all of a tile's time for it.
+        let times = (columns.k / const { sums::chunk::<T>() }).max(1);
+        let at_once = match how {
+            How::InRows if packs => 8,
+            How::InRows => share.div_ceil(times),
+            How::InPanels if !packs => next.panel_cols.div_ceil(times),
+            How::InPanels => 2,
+            How::Copied | How::Not => 1,
+        };
+        Ahead { next, how, first, tiles, panels, share, packs, at_once }
     }
 
     /// What the `tile`th tile of rows does while it is multiplied by the `panel`th panel.
@@ -85,16 +97,14 @@ impl<T: Float> Ahead<T> {
                 let (tile, panel) =
                     if panel + 1 < self.panels { (tile, panel + 1) } else { (tile + 1, 0) };
                 if let Some(RowCopy { from, stride, rows, .. }) = self.copy(tile, panel) {
-                    errand.fetch = fetch((from, rows, stride), self.next.panel_cols, 1);
+                    errand.fetch = fetch((from, rows, stride), self.next.panel_cols, self.at_once);
                 }
             }
             How::InRows => {
                 let steps = self.steps(tile * self.panels + panel);
                 let at = self.next.b.at(steps.start, 0);
                 let (rows, stride) = (steps.len(), self.next.b.row_stride);
-                // Whoever only fetches takes all of a tile's time for it.
-                let at_once = if self.packs { 8 } else { 16_usize.div_ceil(self.tiles) };
-                errand.fetch = fetch((at, rows, stride), self.next.cols, at_once);
+                errand.fetch = fetch((at, rows, stride), self.next.cols, self.at_once);
                 let packs = self.packs && !steps.is_empty();
                 errand.pack = packs.then_some((steps, 0..self.next.cols));
             }
@@ -106,7 +116,7 @@ impl<T: Float> Ahead<T> {
                 if self.next.b.row_stride == 1 && !steps.is_empty() {
                     let at = self.next.b.at(steps.start, cols.start);
                     let rows = (at, cols.len(), self.next.b.col_stride);
-                    errand.fetch = fetch(rows, steps.len(), 2);
+                    errand.fetch = fetch(rows, steps.len(), self.at_once);
                 }
                 let packs = self.packs && !steps.is_empty();
                 errand.pack = packs.then_some((steps, cols));

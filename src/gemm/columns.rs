@@ -24,7 +24,7 @@ pub(super) struct Columns<T> {
     pub(super) tile: TileSize,
     /// Whether all tiles of a shape are computed in one call.
     pub(super) short: bool,
-    /// Whether the second-level cache does not hold it.
+    /// Whether B is [so large](Blocks::far) that it may lie beyond the second-level cache.
     far: bool,
     /// 0 past the last block.
     pub(super) cols: usize,

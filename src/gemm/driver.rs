@@ -111,7 +111,7 @@ unsafe fn loops<T: Float, S: Simd<T>>(
                     Rows::packed(simd, a, (block_rows, columns.k), blocks.tile, packed_a)
                 },
             };
-            // Loop 2: blocks of B's columns. While one is multiplied, the next is packed.
+            // Loop 2: blocks of B's columns. While one is multiplied, the next is packed, or fetched.
             let mut col = cols.start;
             while col < cols.end {
                 buffers.swap(0, 1);
@@ -130,9 +130,9 @@ unsafe fn loops<T: Float, S: Simd<T>>(
     }
 }
 
-/// Loop 1: the tiles of A's rows, and of each the panels of a block of columns. After each tile, a
-/// part of the next block is packed, which was fetched meanwhile. A block that nothing was there to
-/// pack during is packed panel by panel, by the first tile or right before it.
+/// Loop 1: the tiles of A's rows, and of each the panels of a block of columns. Each tile fetches a part of
+/// the next block, and after it the part is packed, if that block is packed ahead. One that is not is packed
+/// panel by panel, by the first tile or right before it.
 ///
 /// # Safety
 /// As [`microkernel::run`], for all tiles.

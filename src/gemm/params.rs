@@ -119,16 +119,15 @@ pub(super) struct Blocks {
 }
 
 /// How many columns of C may use A where it lies before packing it pays; `shared` is whether other threads
-/// compute parts of the product, too, and `halved` whether tiles are half ones. (The way that a product is computed
-/// must depend on neither.)
+/// compute parts of the product, too. (The way that a product is computed must depend on neither that nor half tiles.)
 pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
     a: Matrix<T>,
     shared: bool,
-    halved: bool,
+    tile: TileSize,
 ) -> usize {
     let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     let panels = match (a.row_stride, a.col_stride) {
-        // A tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
+        // A tall tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
         // Read in rows, a step takes more instructions: too many for threads that may share a core.
         (_, 1) if shared => 2,
@@ -136,8 +135,8 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
         (1, stride) if is_paged(stride) => 2,
         // Steps so close together leave little of a cache line unused by this tile and the next.
         (1, stride) if stride.saturating_mul(size_of::<T>()) < 1024 => 32,
-        // A processor with half tiles takes longer to fetch what is packed than to read it in pieces.
-        (1, _) if halved => 32,
+        // A processor that has half tiles has the time to read it in pieces.
+        (1, _) if tile == TileSize::Half => 32,
         (1, _) => 8,
         _ => 0,
     };
@@ -155,8 +154,10 @@ impl Blocks {
         let &Job { rows, cols, k, a, b, output } = job;
         let (cache, short) = (processor.second_level, is_short(cols, k));
         let tile = TileSize::new::<T, S>(cols, k);
-        let is_halved = processor.halves && !short;
-        let tile = if is_halved { tile.halved::<T, S>(part_rows) } else { tile };
+        let tile = match processor.halves && !short {
+            true => tile.halved::<T, S>(part_rows),
+            false => tile,
+        };
         let kc = steps_of_a_block(k);
         let step_bytes = kc * size_of::<T>();
         let mc = rows_of_a_block::<T, S>(tile, part_rows, step_bytes, cache);
@@ -165,8 +166,7 @@ impl Blocks {
         let panels_in_place = is_near::<T, S>(b, kc, tiles, cache);
         let in_place = panels_in_place || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
         let packs_no_b = in_place && part_cols.is_multiple_of(S::LANES);
-        let few_panels =
-            part_cols <= in_place_cols::<T, S>(a, output.shared, tile == TileSize::Half);
+        let few_panels = part_cols <= in_place_cols::<T, S>(a, output.shared, tile);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
         let a_in_place = few_panels && !(wide && a.col_stride == 1);
         let in_rows = a_in_place && a.col_stride == 1;

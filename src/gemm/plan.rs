@@ -116,7 +116,7 @@ impl<T: Float> Job<T> {
         let tile = TileSize::new::<T, S>(self.cols, self.k);
         let down = tile.count::<T, S>(self.rows);
         let b_in_place = self.b.col_stride == 1 && down <= IN_PLACE_TILES;
-        let few_panels = self.cols <= in_place_cols::<T, S>(self.a, false, false);
+        let few_panels = self.cols <= in_place_cols::<T, S>(self.a, false, tile);
         let wide = wide_vectors::<T, S>(self.rows);
         let is_wide = b_in_place && !(few_panels && self.a.col_stride == 1 && wide == 8);
         // Shifts, as dividing takes longer than all the rest.

@@ -28,7 +28,7 @@ const MOST_LEVELS: usize =
     MOST_STEPS.div_ceil(groups::LEAST_OF_A_TILE).next_power_of_two().ilog2() as usize;
 
 /// Steps of k between two looks at what else there is to do: a group has as many at least.
-const fn chunk<T>() -> usize {
+pub(super) const fn chunk<T>() -> usize {
     let group = groups::of_a_tile::<T>();
     if group < 16 { group } else { 16 }
 }

@@ -21,7 +21,7 @@ pub(super) const LOW_VECTORS: usize = 4;
 /// The most rows a tile has with any instruction set.
 pub(super) const MAX_ROWS: usize = 14;
 
-/// The fewest rows of C that are cut into half tiles.
+/// The fewest rows, of C or of a thread's part of it, that are cut into half tiles.
 const LEAST_HALVED: usize = 32;
 
 /// Steps of k from which a product is a long one: tiles are tall, are called one by one, and see to what

@@ -1,5 +1,5 @@
 //! Products and dense layers, for every number of rows and columns up to two tiles: 14 rows, and 2
-//! vectors of columns, or 4 or 8 where there are few rows.
+//! vectors of columns, or 4 or 8 where there are few rows; some with as many rows as half tiles have.
 
 use crate::region::{Place, Region, regions};
 use gradkern::dense::{self, Grad, Gradients};
@@ -47,7 +47,8 @@ fn shapes<T: Float>() -> impl Iterator<Item = Shape> {
     let short = (0..=29).flat_map(move |m| (0..=cols(m)).map(move |n| (m, n)));
     let short = short.flat_map(|(m, n)| [1, 2 + (m + n) % 17, 33].map(|k| (m, k, n)));
     let long = (1..=13).flat_map(|m| (1..=33).flat_map(move |n| [129, 400 + n].map(|k| (m, k, n))));
-    short.chain(long).chain((0..=40).map(|k| (5, k, 7)))
+    let tall = (32..=45).flat_map(|m| [31, 32, 33, 64, 65].map(|n| (m, 100 + 9 * n, n)));
+    short.chain(long).chain(tall).chain((0..=40).map(|k| (5, k, 7)))
 }
 
 /// Calls `f` for every transpose of A, B and C.

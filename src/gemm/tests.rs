@@ -409,6 +409,7 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         (703, 65, 530),
         (200, 250, 100),
         (200, 64, 600),
+        (20, 64, 600),
     ];
     let layouts = [
         (Layout::Rows, Layout::Rows),

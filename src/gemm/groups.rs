@@ -138,21 +138,25 @@ mod tests {
                 let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
-            // A small B, and a large one.
-            let most_at_once = if bytes == 64 { 12 } else { 8 };
-            let (small, large) = (3 * lanes, 32 * lanes);
-            for (rows, n, at_once) in [
+            // Of how many vectors a small B is, a large one, and a huge one.
+            let (most_at_once, many_at_once) = if bytes == 64 { (24, 12) } else { (8, 8) };
+            let (small, large, huge) = (1 << 12, 96 << 10, 160 << 10);
+            for (rows, vectors, at_once) in [
                 (1, small, 8),
                 (4, small, 4),
                 (8, small, 4),
                 (1, large, 8),
-                (6, large, 8),
-                (7, large, most_at_once),
+                (5, large, 8),
+                (6, large, most_at_once),
                 (8, large, most_at_once),
+                (5, huge, 8),
+                (8, huge, many_at_once),
             ] {
                 for (sums, terms) in [(128, 16), (512, 32)] {
-                    let found = group(Way::Stream, (rows, sums * at_once, n), at_once);
-                    assert_eq!(found, at_once * terms, "{rows} × {n}, {token:?}");
+                    let k = sums * at_once;
+                    let n = vectors / k * lanes + lanes;
+                    let found = group(Way::Stream, (rows, k, n), at_once);
+                    assert_eq!(found, at_once * terms, "{rows} × {n} × {k}, {token:?}");
                 }
             }
         }

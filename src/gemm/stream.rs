@@ -3,7 +3,7 @@
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
 //! ahead. Here some rows of B are read side by side along their whole length, and their sum
-//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1. The sums
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay near. The sums
 //! are taken in groups, which are added in order.
 
 use super::driver::Job;
@@ -20,32 +20,41 @@ pub(super) const MOST_ROWS: usize = 8;
 /// Vectors of a B that is read this way whatever the prices: what does not stay in L2.
 const LARGE: usize = 32 << 10;
 
+/// Vectors of a B beyond which it may lie in memory, from where a processor fetches fewer rows ahead at a time.
+const HUGE: usize = 128 << 10;
+
 /// Whether B is so large that reading it is most of the work.
 pub(super) const fn is_large<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
-    job.k.saturating_mul(job.cols) / S::LANES >= LARGE
+    vectors_of_b::<T, S>(job) >= LARGE
 }
 
-/// Rows of B that are read side by side: the more, the less often the sums are loaded and stored. But what they are
-/// multiplied by has to be copied if there is much of it, which pays where B is large; and rows a page apart fall
-/// into the same few lines of L1.
-pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, is_large: bool) -> usize {
-    match rows {
-        ..=FEW_ROWS => STEPS,
-        _ if !is_large => LEAST_STEPS,
-        MANY_ROWS.. if has_32::<T, S>() => MOST_STEPS,
+const fn vectors_of_b<T: Float, S: Simd<T>>(job: &Job<T>) -> usize {
+    job.k.saturating_mul(job.cols) / S::LANES
+}
+
+/// Rows of a B of so many vectors that are read side by side: the more, the less often the sums are loaded and
+/// stored. But what they are multiplied by has to be copied if there is much of it, which pays where B is large; and
+/// rows a page apart fall into the same few lines of L1.
+pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors_of_b: usize) -> usize {
+    match (rows, vectors_of_b) {
+        (..=FEW_ROWS, _) => STEPS,
+        (_, ..LARGE) => LEAST_STEPS,
+        (MANY_ROWS.., ..=HUGE) if has_32::<T, S>() => MOST_STEPS,
+        (MANY_ROWS.., _) if has_32::<T, S>() => MANY_STEPS,
         _ => STEPS,
     }
 }
 
 const LEAST_STEPS: usize = 4;
 const STEPS: usize = 8;
-const MOST_STEPS: usize = 12;
+const MANY_STEPS: usize = 12;
+const MOST_STEPS: usize = 24;
 
 /// Rows for which there is little to do for a row of B.
 const FEW_ROWS: usize = 2;
 
 /// Rows for which there is much.
-const MANY_ROWS: usize = 7;
+const MANY_ROWS: usize = 6;
 
 /// The most rows that have two vectors of sums each in 16 registers, with what they are made of.
 const WIDE_ROWS: usize = 6;
@@ -53,8 +62,9 @@ const WIDE_ROWS: usize = 6;
 /// The least of a [group](groups)'s terms, each of which is a few rows of B.
 const LEAST_GROUP: usize = 16;
 
-/// Bytes of sums that stay in L1.
-const SUM_BYTES: usize = 16 << 10;
+/// The most bytes of sums. They may come from L2, but rows of B are fetched ahead only after a few lines, so they are to be
+/// read far along.
+const SUM_BYTES: usize = 64 << 10;
 
 /// Some columns of a product of at most [`MOST_ROWS`] rows, whose B lies in rows.
 pub(super) struct StreamPart<'a, T> {
@@ -69,7 +79,8 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
     fn run<S: Simd<T>>(self, simd: S) {
         let StreamPart { job, cols } = self;
         let most = SUM_BYTES / size_of::<T>() / job.rows;
-        let block = most / S::LANES * S::LANES;
+        let blocks = cols.len().div_ceil(most);
+        let block = cols.len().div_ceil(blocks).next_multiple_of(S::LANES);
         T::with_scratch(2 * job.rows * block, |sums| {
             for col in cols.clone().step_by(block) {
                 let len = block.min(cols.end - col);
@@ -107,7 +118,7 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     fn run<S: Simd<T>>(self, simd: S) {
         let Block { job, col, len, mut sums, mut before } = self;
         let b = Matrix { data: job.b.at(0, col), ..job.b };
-        let steps = steps_at_once::<T, S>(ROWS, is_large::<T, S>(job));
+        let steps = steps_at_once::<T, S>(ROWS, vectors_of_b::<T, S>(job));
         let group = groups::in_order(job.k / steps, LEAST_GROUP) * steps;
         let mut start = 0;
         loop {
@@ -166,6 +177,10 @@ unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
         while ROWS >= MANY_ROWS && at_once == MOST_STEPS && p + MOST_STEPS <= steps.end {
             add_steps::<T, S, ROWS, MOST_STEPS>(simd, a, b, p, len, sums);
             p += MOST_STEPS;
+        }
+        while ROWS >= MANY_ROWS && at_once >= MANY_STEPS && p + MANY_STEPS <= steps.end {
+            add_steps::<T, S, ROWS, MANY_STEPS>(simd, a, b, p, len, sums);
+            p += MANY_STEPS;
         }
         while at_once == STEPS && p + STEPS <= steps.end {
             add_steps::<T, S, ROWS, STEPS>(simd, a, b, p, len, sums);

@@ -10,7 +10,7 @@
 
 use super::groups;
 use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
-use super::params::MOST_STEPS;
+use super::params::{MOST_STEPS, is_paged};
 use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;
@@ -196,6 +196,8 @@ struct Sums<
     a_row: usize,
     a_step: usize,
     b_step: usize,
+    /// From a step's row of B to the one that is fetched at that step.
+    b_ahead: usize,
 }
 
 impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8>
@@ -218,12 +220,18 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     /// How many steps ahead operands are fetched.
     const AHEAD: usize = 8;
 
+    /// The same of a B whose rows all fall into the same lines of L1, which more of them would push out of it.
+    const PAGED_AHEAD: usize = 2;
+
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {
         let Tile { a, b, a_stride, b_stride: b_step, keep, .. } = *tile;
         let (a_row, a_step) = if Self::IN_ROWS { (a_stride, 1) } else { (1, a_stride) };
         let acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
-        Sums { acc, a, b, keep, a_row, a_step, b_step }
+        let ahead = if is_paged::<T>(b_step) { Self::PAGED_AHEAD } else { Self::AHEAD };
+        // Of one step there may be any stride.
+        let b_ahead = b_step.wrapping_mul(ahead);
+        Sums { acc, a, b, keep, a_row, a_step, b_step, b_ahead }
     }
 
     /// Adds the products of the next steps of k.
@@ -270,8 +278,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
             add_rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
         }
         if Self::FETCHES_B {
-            // Of one step there may be any stride.
-            let b_ahead = self.b.wrapping_add(self.b_step.wrapping_mul(Self::AHEAD));
+            let b_ahead = self.b.wrapping_add(self.b_ahead);
             for j in 0..VECTORS {
                 prefetch::to_l1(b_ahead.wrapping_add(j * S::LANES));
             }

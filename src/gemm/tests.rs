@@ -117,7 +117,7 @@ fn every_layout_with_every_epilogue() {
 #[test]
 fn several_blocks_of_rows_and_of_k() {
     // Then: tiles of 8 and of 4 vectors, operands too far apart, or used too often, to stay in place,
-    // and few rows with a large B.
+    // and few rows with a large and a huge B.
     let shapes = [
         (20, 40, 1100),
         (1500, 5, 300),
@@ -127,8 +127,9 @@ fn several_blocks_of_rows_and_of_k() {
         (30, 70, 1024),
         (20, 1100, 9),
         (1, 1030, 523),
-        (2, 4200, 127),
+        (8, 4200, 127),
         (7, 1030, 523),
+        (6, 1030, 2050),
         (100, 20, 1100),
     ];
     on_every_engine(shapes.into_iter().flat_map(|(m, n, k)| {

@@ -118,11 +118,6 @@ pub(super) struct Blocks {
     pub(super) most_vectors: usize,
 }
 
-/// Whether rows or columns `stride` elements apart are pages apart, so that they fall into the same lines of L1.
-pub(super) fn is_paged<T>(stride: usize) -> bool {
-    stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096)
-}
-
 /// How many columns of C may use A where it lies before packing it pays; `shared` is whether other threads
 /// compute parts of the product, too. (The way that a product is computed must depend on neither that nor half tiles.)
 pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
@@ -130,10 +125,11 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
     shared: bool,
     tile: TileSize,
 ) -> usize {
+    let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     let panels = match (a.row_stride, a.col_stride) {
         // A tall tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
-        (stride, 1) if is_paged::<T>(stride) => 1,
-        (1, stride) if is_paged::<T>(stride) => 2,
+        (stride, 1) if is_paged(stride) => 1,
+        (1, stride) if is_paged(stride) => 2,
         // A processor that has half tiles has the time to read it in pieces.
         (_, 1) | (1, _) if tile == TileSize::Half => 32,
         // Read in rows, a step takes more instructions: too many for threads that may share a core.

@@ -10,7 +10,7 @@
 
 use super::groups;
 use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
-use super::params::{MOST_STEPS, is_paged};
+use super::params::MOST_STEPS;
 use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;
@@ -217,20 +217,17 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     const UNLOADED_ROWS: usize =
         if VECTORS == TALL_VECTORS && !Self::IN_ROWS { ROWS / 2 } else { 0 };
 
-    /// How many steps ahead operands are fetched.
+    /// How many steps ahead operands are fetched, at most.
     const AHEAD: usize = 8;
 
-    /// The same of a B whose rows all fall into the same lines of L1, which more of them would push out of it.
-    const PAGED_AHEAD: usize = 2;
 
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {
         let Tile { a, b, a_stride, b_stride: b_step, keep, .. } = *tile;
         let (a_row, a_step) = if Self::IN_ROWS { (a_stride, 1) } else { (1, a_stride) };
         let acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
-        let ahead = if is_paged::<T>(b_step) { Self::PAGED_AHEAD } else { Self::AHEAD };
         // Of one step there may be any stride.
-        let b_ahead = b_step.wrapping_mul(ahead);
+        let b_ahead = b_step.wrapping_mul(rows_ahead::<T>(b_step).min(Self::AHEAD));
         Sums { acc, a, b, keep, a_row, a_step, b_step, b_ahead }
     }
 
@@ -312,6 +309,16 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     }
 }
 
+/// How many rows of B, `stride` elements apart, may be fetched ahead: two for each line of L1 that they fall into.
+/// Rows 4 KiB apart all fall into the same one of its 8 or 12 ways, and more would push each other out.
+#[inline(always)]
+const fn rows_ahead<T>(stride: usize) -> usize {
+    const PAGE: u32 = 4096_u32.ilog2();
+    let bytes = stride.wrapping_mul(size_of::<T>());
+    let zeros = bytes.trailing_zeros();
+    2 << (PAGE - if zeros < PAGE { zeros } else { PAGE })
+}
+
 /// What a tile has yet to do on the side.
 struct Aside<T> {
     c: *const T,
@@ -387,6 +394,7 @@ mod tests {
     use super::super::params::{Processor, steps_of_a_block};
     use super::super::plan::Way;
     use super::super::{Epilogue, Product, native};
+    use super::rows_ahead;
     use crate::arch::Token;
     use crate::isa::Isa;
     use crate::par::Par;
@@ -439,6 +447,13 @@ mod tests {
                 }
             }
         };
+    }
+
+    #[test]
+    fn rows_that_share_a_line_of_l1_are_fetched_two_at_a_time() {
+        assert_eq!([256, 512, 1024, 4096, 0].map(rows_ahead::<f32>), [8, 4, 2, 2, 2]);
+        assert_eq!([512, 3 * 256].map(rows_ahead::<f64>), [2, 4]);
+        assert!([1, 784, 1000].map(rows_ahead::<f32>).iter().all(|&rows| rows > 8));
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(super) struct Blocks {
     pub(super) tile: TileSize,
     /// Whether all tiles of a shape are computed in one call.
     pub(super) short: bool,
-    /// Whether a part's columns of B are more than half of the second-level cache.
+    /// Whether a part's columns of B are half of the second-level cache or more.
     pub(super) far: bool,
     /// Steps of k.
     pub(super) kc: usize,
@@ -176,7 +176,7 @@ impl Blocks {
         Blocks {
             tile,
             short,
-            far: b_bytes > cache / 2,
+            far: b_bytes >= cache / 2,
             kc,
             mc,
             nc,

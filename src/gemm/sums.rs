@@ -220,7 +220,6 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     /// How many steps ahead operands are fetched, at most.
     const AHEAD: usize = 8;
 
-
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {
         let Tile { a, b, a_stride, b_stride: b_step, keep, .. } = *tile;

@@ -1,16 +1,28 @@
-//! What this processor says of itself: how large its second-level cache is, and whether it computes vectors of
-//! AVX-512 in halves.
+//! What this processor says of itself: how its caches are built, and whether it computes vectors of AVX-512 in
+//! halves.
 
 /// What a core is taken to have where it does not say.
 const TYPICAL: usize = 512 << 10;
 
+/// Ways of a first-level cache that does not say: most have as many.
+const TYPICAL_WAYS: usize = 8;
+
 /// Bytes of the second-level cache that one core reaches.
 pub(crate) fn second_level() -> usize {
     #[cfg(target_arch = "x86_64")]
-    let found = x86::second_level();
+    let found = x86::cache(2).map(|cache| cache.bytes);
     #[cfg(not(target_arch = "x86_64"))]
     let found = None;
     plausible(found)
+}
+
+/// Ways of the first-level cache for data: how many lines of memory a multiple of 4 KiB apart it holds.
+pub(crate) fn first_level_ways() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    let found = x86::cache(1).map(|cache| cache.ways);
+    #[cfg(not(target_arch = "x86_64"))]
+    let found = None;
+    found.filter(|ways| (2..=64).contains(ways)).unwrap_or(TYPICAL_WAYS)
 }
 
 /// Whether it is a Zen 4, which computes vectors of 512 bits in two halves, one after the other.
@@ -56,7 +68,13 @@ mod x86 {
         known.then_some(0x8000_001d)
     }
 
-    pub(super) fn second_level() -> Option<usize> {
+    pub(super) struct Cache {
+        pub(super) ways: usize,
+        pub(super) bytes: usize,
+    }
+
+    /// The cache of a level that has data.
+    pub(super) fn cache(wanted: u32) -> Option<Cache> {
         let leaf = leaf()?;
         for index in 0..16 {
             let answer = __cpuid_count(leaf, index);
@@ -67,7 +85,10 @@ mod x86 {
             // Kind 0 ends the list; 1 is data, 2 instructions, 3 both.
             match (kind, level) {
                 (0, _) => break,
-                (3, 2) => return Some(ways * partitions * line * (answer.ecx as usize + 1)),
+                (1 | 3, level) if level == wanted => {
+                    let bytes = ways * partitions * line * (answer.ecx as usize + 1);
+                    return Some(Cache { ways, bytes });
+                }
                 _ => {}
             }
         }
@@ -89,6 +110,7 @@ mod tests {
     #[test]
     fn sizes_are_plausible() {
         assert!((64 << 10..64 << 20).contains(&second_level()));
+        assert!((2..=64).contains(&first_level_ways()));
         assert_eq!([None, Some(0), Some(1 << 40)].map(plausible), [TYPICAL; 3]);
         assert_eq!(plausible(Some(2 << 20)), 2 << 20);
     }

@@ -26,6 +26,8 @@ pub(super) struct Columns<T> {
     pub(super) short: bool,
     /// Whether B is [so large](Blocks::far) that it may lie beyond the second-level cache.
     far: bool,
+    /// Ways of the first-level cache.
+    pub(super) ways: usize,
     /// 0 past the last block.
     pub(super) cols: usize,
     /// Columns of a panel, except the last.
@@ -69,12 +71,12 @@ impl<T: Float> Columns<T> {
         blocks: &Blocks,
         buffer: *mut T,
     ) -> Self {
-        let &Blocks { tile, short, far, .. } = blocks;
+        let &Blocks { tile, short, far, ways, .. } = blocks;
         let panel_cols = tile.cols::<T, S>();
         let (state, cols) = (State::Unpacked, left.min(blocks.nc));
         let whole_panels = tile.whole_panels::<T, S>(cols);
         let block =
-            Columns { b, k, tile, short, far, cols, panel_cols, whole_panels, state, buffer };
+            Columns { b, k, tile, short, far, ways, cols, panel_cols, whole_panels, state, buffer };
         let whole = left / S::LANES;
         if b.col_stride != 1 || whole == 0 {
             return block;

@@ -10,7 +10,7 @@ use super::columns::Columns;
 use super::microkernel::{self, Lies, RowCopy, Shape, Side, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
-use super::params::{Blocks, Processor};
+use super::params::{Blocks, Processor, steps_ahead};
 use super::short;
 use super::tile::TileSize;
 use crate::arch::{Kernel, Simd};
@@ -176,6 +176,8 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 a_stride: a.stride.unwrap_or(height),
                 b,
                 b_stride,
+                // Of one step there may be any stride.
+                b_ahead: b_stride.wrapping_mul(steps_ahead::<T>(b_stride, columns.ways)),
                 keep: columns.packed_at(j),
                 fetch,
                 copy: copy.unwrap_or(RowCopy::NONE),

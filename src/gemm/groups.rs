@@ -122,7 +122,7 @@ mod tests {
         let tokens = [(Isa::Avx2, 32), (Isa::Avx512, 64)].into_iter();
         for ((token, bytes), halves) in tokens.flat_map(|token| [(token, false), (token, true)]) {
             let Some(token) = Token::new(token) else { continue };
-            let processor = Processor { second_level: 1 << 20, halves };
+            let processor = Processor { first_level_ways: 8, second_level: 1 << 20, halves };
             let lanes = bytes / size_of::<T>();
             let group = |way, shape, at_once| {
                 first_group::<T>(shape, at_once, |product| {
@@ -138,7 +138,7 @@ mod tests {
                 let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
-            // Of how many vectors a small B is, a large one, and a huge one.
+            // Vectors of a small B, of a large one, and of a huge one.
             let (most_at_once, many_at_once) = if bytes == 64 { (24, 12) } else { (8, 8) };
             let (small, large, huge) = (1 << 12, 96 << 10, 160 << 10);
             for (rows, vectors, at_once) in [

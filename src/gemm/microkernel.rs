@@ -75,6 +75,8 @@ pub(super) struct Tile<'a, T> {
     pub(super) a_stride: usize,
     pub(super) b: *const T,
     pub(super) b_stride: usize,
+    /// From a step's row of B to the one that is fetched at that step.
+    pub(super) b_ahead: usize,
     /// Where a tile that keeps B packs it.
     pub(super) keep: *mut T,
     /// What to fetch for later while the tile is computed.
@@ -390,6 +392,7 @@ pub(super) mod tests {
             a_stride: 0,
             b: std::ptr::dangling(),
             b_stride: 0,
+            b_ahead: 0,
             keep: std::ptr::null_mut(),
             fetch: Fetch::NONE,
             copy: RowCopy::NONE,

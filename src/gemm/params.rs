@@ -102,6 +102,8 @@ pub(super) struct Blocks {
     pub(super) short: bool,
     /// Whether a part's columns of B are half of the second-level cache or more.
     pub(super) far: bool,
+    /// Ways of the first-level cache.
+    pub(super) ways: usize,
     /// Steps of k.
     pub(super) kc: usize,
     /// Rows of A.
@@ -130,7 +132,7 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
         // A tall tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
         (1, stride) if is_paged(stride) => 2,
-        // A processor that has half tiles has the time to read it in pieces.
+        // A processor that has half tiles has the time for more instructions, or to read it in pieces.
         (_, 1) | (1, _) if tile == TileSize::Half => 32,
         // Read in rows, a step takes more instructions: too many for threads that may share a core.
         (_, 1) if shared => 2,
@@ -141,6 +143,19 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
         _ => 0,
     };
     panels * TALL_VECTORS * S::LANES
+}
+
+/// How many steps ahead of a tile rows of B are fetched into L1, `stride` elements apart.
+///
+/// Rows 4 KiB apart all fall into the same set of a cache with so many ways. Six of these are left to A, to C and to
+/// what a core loads while it runs ahead; more rows than fit the others would push each other out. Half as far apart
+/// they fall into two sets, and so on.
+#[inline(always)]
+pub(super) fn steps_ahead<T>(stride: usize, ways: usize) -> usize {
+    const MOST: usize = 8;
+    let bytes = stride.wrapping_mul(size_of::<T>());
+    let sets = 1 << 4096_u32.trailing_zeros().saturating_sub(bytes.trailing_zeros());
+    (ways.saturating_sub(6).max(1) * sets).min(MOST)
 }
 
 impl Blocks {
@@ -177,6 +192,7 @@ impl Blocks {
             tile,
             short,
             far: b_bytes >= cache / 2,
+            ways: processor.first_level_ways,
             kc,
             mc,
             nc,
@@ -196,6 +212,8 @@ impl Blocks {
 /// What blocks and tiles follow beside the product. They change no bit of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Processor {
+    /// Ways of the first-level cache for data.
+    pub(super) first_level_ways: usize,
     /// Bytes of the second-level cache.
     pub(super) second_level: usize,
     /// Whether vectors of AVX-512 are computed in halves.
@@ -207,8 +225,25 @@ impl Processor {
     pub(super) fn this() -> Self {
         static THIS: OnceLock<Processor> = OnceLock::new();
         *THIS.get_or_init(|| Processor {
+            first_level_ways: processor::first_level_ways(),
             second_level: processor::second_level(),
             halves: processor::halves_vectors(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::steps_ahead;
+
+    #[test]
+    fn rows_that_share_a_set_are_fetched_fewer_steps_ahead() {
+        assert_eq!(
+            [256, 512, 1024, 4096, 0].map(|stride| steps_ahead::<f32>(stride, 8)),
+            [8, 4, 2, 2, 2]
+        );
+        assert_eq!([512, 3 * 256].map(|stride| steps_ahead::<f64>(stride, 8)), [2, 4]);
+        assert_eq!([512, 1024].map(|stride| steps_ahead::<f32>(stride, 12)), [8, 6]);
+        assert_eq!([1, 784, 1000].map(|stride| steps_ahead::<f32>(stride, 4)), [8; 3]);
     }
 }

@@ -171,7 +171,7 @@ impl<T: Float> Job<T> {
 
     /// The price of computing it by rows of B.
     fn stream_price<S: Simd<T>>(&self) -> f64 {
-        let at_once = stream::steps_at_once::<T, S>(self.rows, 0);
+        let at_once = stream::steps_at_once::<T, S>(self.rows, stream::vectors_of_b::<T, S>(self));
         let vectors = (self.rows * self.cols.div_ceil(S::LANES)) as f64;
         let sums = (vectors * (at_once as f64 + STREAM_SUM)).max(STREAM_LATENCY);
         STREAM + self.k.div_ceil(at_once) as f64 * sums + vectors * WRITE

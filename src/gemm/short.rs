@@ -52,6 +52,7 @@ pub(super) unsafe fn multiply<T: Float, S: Simd<T>>(
                 a_stride: a.stride.unwrap_or(height),
                 b,
                 b_stride,
+                b_ahead: 0,
                 keep: std::ptr::null_mut(),
                 fetch: Fetch::NONE,
                 copy: RowCopy::NONE,

@@ -3,7 +3,7 @@
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
 //! ahead. Here some rows of B are read side by side along their whole length, and their sum
-//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay near. The sums
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1 or L2. The sums
 //! are taken in groups, which are added in order.
 
 use super::driver::Job;
@@ -20,7 +20,8 @@ pub(super) const MOST_ROWS: usize = 8;
 /// Vectors of a B that is read this way whatever the prices: what does not stay in L2.
 const LARGE: usize = 32 << 10;
 
-/// Vectors of a B beyond which it may lie in memory, from where a processor fetches fewer rows ahead at a time.
+/// Vectors of a B beyond which it may lie in memory: fewer rows are read side by side then, as the slower a row
+/// arrives, the fewer a processor fetches ahead at the same time.
 const HUGE: usize = 128 << 10;
 
 /// Whether B is so large that reading it is most of the work.
@@ -28,15 +29,16 @@ pub(super) const fn is_large<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
     vectors_of_b::<T, S>(job) >= LARGE
 }
 
-const fn vectors_of_b<T: Float, S: Simd<T>>(job: &Job<T>) -> usize {
+/// Vectors that B would fill.
+pub(super) const fn vectors_of_b<T: Float, S: Simd<T>>(job: &Job<T>) -> usize {
     job.k.saturating_mul(job.cols) / S::LANES
 }
 
 /// Rows of a B of so many vectors that are read side by side: the more, the less often the sums are loaded and
 /// stored. But what they are multiplied by has to be copied if there is much of it, which pays where B is large; and
-/// rows a page apart fall into the same few lines of L1.
-pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors_of_b: usize) -> usize {
-    match (rows, vectors_of_b) {
+/// rows a page apart fall into the same set of L1.
+pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors: usize) -> usize {
+    match (rows, vectors) {
         (..=FEW_ROWS, _) => STEPS,
         (_, ..LARGE) => LEAST_STEPS,
         (MANY_ROWS.., ..=HUGE) if has_32::<T, S>() => MOST_STEPS,
@@ -62,8 +64,8 @@ const WIDE_ROWS: usize = 6;
 /// The least of a [group](groups)'s terms, each of which is a few rows of B.
 const LEAST_GROUP: usize = 16;
 
-/// The most bytes of sums. They may come from L2, but rows of B are fetched ahead only after a few lines, so they are to be
-/// read far along.
+/// Bytes of sums, at most, and as many of earlier groups. They may come from L2, but a processor fetches a row of B
+/// ahead only when it has seen some lines of it, so rows are to be read far along.
 const SUM_BYTES: usize = 64 << 10;
 
 /// Some columns of a product of at most [`MOST_ROWS`] rows, whose B lies in rows.
@@ -78,7 +80,8 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
         let StreamPart { job, cols } = self;
-        let most = SUM_BYTES / size_of::<T>() / job.rows;
+        debug_assert!(!cols.is_empty());
+        let most = SUM_BYTES / size_of::<T>() / job.rows / S::LANES * S::LANES;
         let blocks = cols.len().div_ceil(most);
         let block = cols.len().div_ceil(blocks).next_multiple_of(S::LANES);
         T::with_scratch(2 * job.rows * block, |sums| {

@@ -196,7 +196,6 @@ struct Sums<
     a_row: usize,
     a_step: usize,
     b_step: usize,
-    /// From a step's row of B to the one that is fetched at that step.
     b_ahead: usize,
 }
 
@@ -217,16 +216,14 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     const UNLOADED_ROWS: usize =
         if VECTORS == TALL_VECTORS && !Self::IN_ROWS { ROWS / 2 } else { 0 };
 
-    /// How many steps ahead operands are fetched, at most.
+    /// How many steps ahead A is fetched.
     const AHEAD: usize = 8;
 
     #[inline(always)]
     fn new(simd: S, tile: &Tile<'_, T>) -> Self {
-        let Tile { a, b, a_stride, b_stride: b_step, keep, .. } = *tile;
+        let Tile { a, b, a_stride, b_stride: b_step, b_ahead, keep, .. } = *tile;
         let (a_row, a_step) = if Self::IN_ROWS { (a_stride, 1) } else { (1, a_stride) };
         let acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
-        // Of one step there may be any stride.
-        let b_ahead = b_step.wrapping_mul(rows_ahead::<T>(b_step).min(Self::AHEAD));
         Sums { acc, a, b, keep, a_row, a_step, b_step, b_ahead }
     }
 
@@ -308,16 +305,6 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     }
 }
 
-/// How many rows of B, `stride` elements apart, may be fetched ahead: two for each line of L1 that they fall into.
-/// Rows 4 KiB apart all fall into the same one of its 8 or 12 ways, and more would push each other out.
-#[inline(always)]
-const fn rows_ahead<T>(stride: usize) -> usize {
-    const PAGE: u32 = 4096_u32.ilog2();
-    let bytes = stride.wrapping_mul(size_of::<T>());
-    let zeros = bytes.trailing_zeros();
-    2 << (PAGE - if zeros < PAGE { zeros } else { PAGE })
-}
-
 /// What a tile has yet to do on the side.
 struct Aside<T> {
     c: *const T,
@@ -393,7 +380,6 @@ mod tests {
     use super::super::params::{Processor, steps_of_a_block};
     use super::super::plan::Way;
     use super::super::{Epilogue, Product, native};
-    use super::rows_ahead;
     use crate::arch::Token;
     use crate::isa::Isa;
     use crate::par::Par;
@@ -426,7 +412,8 @@ mod tests {
                     c: MatMut::new(&mut c, m, n).unwrap(),
                     epilogue: Epilogue::None,
                 };
-                let processor = Processor { second_level: 1 << 20, halves: m == 33 };
+                let processor =
+                    Processor { first_level_ways: 8, second_level: 1 << 20, halves: m == 33 };
                 native::run_as(&mut product, token, Par::Seq, processor, Some(Way::Columns));
                 let steps: Vec<usize> = (0..k).collect();
                 for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
@@ -446,13 +433,6 @@ mod tests {
                 }
             }
         };
-    }
-
-    #[test]
-    fn rows_that_share_a_line_of_l1_are_fetched_two_at_a_time() {
-        assert_eq!([256, 512, 1024, 4096, 0].map(rows_ahead::<f32>), [8, 4, 2, 2, 2]);
-        assert_eq!([512, 3 * 256].map(rows_ahead::<f64>), [2, 4]);
-        assert!([1, 784, 1000].map(rows_ahead::<f32>).iter().all(|&rows| rows > 8));
     }
 
     #[test]

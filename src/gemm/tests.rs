@@ -29,7 +29,7 @@ fn on_every_engine(cases: impl Iterator<Item = Case>) {
             // Half tiles are of long products with many rows, or columns where they are turned.
             let many = case.k >= 48 && case.m.max(case.n) >= 32;
             for halves in [false, true].into_iter().take(1 + usize::from(many)) {
-                let processor = Processor { second_level: 1 << 20, halves };
+                let processor = Processor { first_level_ways: 8, second_level: 1 << 20, halves };
                 prepared.compute(|product| {
                     native::run_as(product, token, Par::Seq, processor, Some(way));
                 });
@@ -117,7 +117,7 @@ fn every_layout_with_every_epilogue() {
 #[test]
 fn several_blocks_of_rows_and_of_k() {
     // Then: tiles of 8 and of 4 vectors, operands too far apart, or used too often, to stay in place,
-    // and few rows with a large and a huge B.
+    // and few rows with a large B; and last with a huge one.
     let shapes = [
         (20, 40, 1100),
         (1500, 5, 300),
@@ -127,28 +127,33 @@ fn several_blocks_of_rows_and_of_k() {
         (30, 70, 1024),
         (20, 1100, 9),
         (1, 1030, 523),
-        (8, 4200, 127),
+        (8, 2100, 523),
         (7, 1030, 523),
-        (6, 1030, 2050),
         (100, 20, 1100),
     ];
-    on_every_engine(shapes.into_iter().flat_map(|(m, n, k)| {
-        let transposes = [Layout::Rows, Layout::Cols];
-        transposes.into_iter().flat_map(move |a| {
-            transposes.into_iter().flat_map(move |b| {
-                [Finish::None, Finish::BiasRelu, Finish::ReluMask].map(|finish| Case {
-                    a,
-                    b,
-                    m,
-                    n,
-                    k,
-                    beta: 0.25,
-                    finish,
-                    ..PLAIN
+    let huge = Case { m: 6, n: 1100, k: 2050, beta: 0.25, ..PLAIN };
+    on_every_engine(
+        shapes
+            .into_iter()
+            .flat_map(|(m, n, k)| {
+                let transposes = [Layout::Rows, Layout::Cols];
+                transposes.into_iter().flat_map(move |a| {
+                    transposes.into_iter().flat_map(move |b| {
+                        [Finish::None, Finish::BiasRelu, Finish::ReluMask].map(|finish| Case {
+                            a,
+                            b,
+                            m,
+                            n,
+                            k,
+                            beta: 0.25,
+                            finish,
+                            ..PLAIN
+                        })
+                    })
                 })
             })
-        })
-    }));
+            .chain([huge]),
+    );
 }
 
 #[test]
@@ -163,6 +168,8 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         (200, 250, 100),
         (200, 64, 600),
         (20, 64, 600),
+        // A in rows that only half tiles read where it lies.
+        (64, 600, 110),
     ];
     let layouts = [
         (Layout::Rows, Layout::Rows),
@@ -188,7 +195,7 @@ fn blocks_change_no_bit<T: Float>(case: Case) {
         for (second_level, halves) in
             [0, 20 << 10, 200 << 10].into_iter().flat_map(|bytes| [(bytes, false), (bytes, true)])
         {
-            let processor = Processor { second_level, halves };
+            let processor = Processor { first_level_ways: 8, second_level, halves };
             let found = prepared
                 .compute(|product| native::run_as(product, token, Par::Seq, processor, None));
             assert!(want == found, "blocks for {processor:?} change the result: {case:?}");

@@ -36,7 +36,7 @@ fn view_mut<T: Float>(data: &mut [T], (rows, cols): (usize, usize), turned: bool
 type Shape = (usize, usize, usize);
 
 /// Every m and n up to two tiles, with some k; more columns where a tile has more, and long k,
-/// which other kernels take, where C is small.
+/// which other kernels take, where C is small; and few rows with a large B.
 fn shapes<T: Float>() -> impl Iterator<Item = Shape> {
     let lanes = 64 / size_of::<T>();
     let cols = move |m| match m {
@@ -48,7 +48,9 @@ fn shapes<T: Float>() -> impl Iterator<Item = Shape> {
     let short = short.flat_map(|(m, n)| [1, 2 + (m + n) % 17, 33].map(|k| (m, k, n)));
     let long = (1..=13).flat_map(|m| (1..=33).flat_map(move |n| [129, 400 + n].map(|k| (m, k, n))));
     let tall = (32..=45).flat_map(|m| [31, 32, 33, 64, 65].map(|n| (m, 100 + 9 * n, n)));
-    short.chain(long).chain(tall).chain((0..=40).map(|k| (5, k, 7)))
+    // A B too large for L2 is read many rows at a time.
+    let large = [3, 6, 8].map(|m| (m, 599, 901));
+    short.chain(long).chain(tall).chain((0..=40).map(|k| (5, k, 7))).chain(large)
 }
 
 /// Calls `f` for every transpose of A, B and C.

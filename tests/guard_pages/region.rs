@@ -23,7 +23,7 @@ impl Place {
 }
 
 /// Bytes between the guard pages.
-const USABLE: usize = 1 << 20;
+const USABLE: usize = 5 << 20;
 
 /// A guard page, `USABLE` bytes, and a guard page.
 pub struct Region {

@@ -139,7 +139,7 @@ mod tests {
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
             // Vectors of a small B, of a large one, and of a huge one.
-            let (most_at_once, many_at_once) = if bytes == 64 { (24, 12) } else { (8, 8) };
+            let (most_at_once, many_at_once) = if bytes == 64 { (16, 12) } else { (8, 8) };
             let (small, large, huge) = (1 << 12, 96 << 10, 160 << 10);
             for (rows, vectors, at_once) in [
                 (1, small, 8),

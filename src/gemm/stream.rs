@@ -50,7 +50,7 @@ pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors: us
 const LEAST_STEPS: usize = 4;
 const STEPS: usize = 8;
 const MANY_STEPS: usize = 12;
-const MOST_STEPS: usize = 24;
+const MOST_STEPS: usize = 16;
 
 /// Rows for which there is little to do for a row of B.
 const FEW_ROWS: usize = 2;

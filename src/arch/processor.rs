@@ -21,7 +21,7 @@ pub(crate) fn first_level_ways() -> usize {
     #[cfg(target_arch = "x86_64")]
     let found = x86::cache(1).map(|cache| cache.ways);
     #[cfg(not(target_arch = "x86_64"))]
-    let found = None;
+    let found: Option<usize> = None;
     found.filter(|ways| (2..=64).contains(ways)).unwrap_or(TYPICAL_WAYS)
 }
 

@@ -64,8 +64,8 @@ const WIDE_ROWS: usize = 6;
 /// The least of a [group](groups)'s terms, each of which is a few rows of B.
 const LEAST_GROUP: usize = 16;
 
-/// Bytes of sums, at most, and as many of earlier groups. They may come from L2, but a processor fetches a row of B
-/// ahead only when it has seen some lines of it, so rows are to be read far along.
+/// Bytes of sums, at most, and as many of earlier groups. They may come from L2: each pass over some rows of B begins
+/// slowly, so these are to be read far along.
 const SUM_BYTES: usize = 64 << 10;
 
 /// Some columns of a product of at most [`MOST_ROWS`] rows, whose B lies in rows.

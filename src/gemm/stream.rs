@@ -20,8 +20,7 @@ pub(super) const MOST_ROWS: usize = 8;
 /// Vectors of a B that is read this way whatever the prices: what does not stay in L2.
 const LARGE: usize = 32 << 10;
 
-/// Vectors of a B beyond which it may lie in memory: fewer rows are read side by side then, as the slower a row
-/// arrives, the fewer a processor fetches ahead at the same time.
+/// Vectors of a B beyond which it may lie in memory, from where fewer rows side by side arrive faster.
 const HUGE: usize = 128 << 10;
 
 /// Whether B is so large that reading it is most of the work.

@@ -255,14 +255,28 @@ impl<T: Float, const ROWS: usize, const COLS: usize> Kernel<T> for DotKernel<T, 
                 let end = whole.min(start + group);
                 let mut acc = [[simd.splat(T::ZERO); COLS]; ROWS];
                 for p in (start..end).step_by(S::LANES) {
-                    let mut y = [simd.splat(T::ZERO); COLS];
-                    for j in 0..COLS {
-                        y[j] = simd.load_ptr(b.at(p, j));
-                    }
-                    for i in 0..ROWS {
-                        let x = simd.load_ptr(a.at(i, p));
+                    // The shorter side is kept in registers, and the other loaded one by one: 3 × 4 sums, 3 and 1 are 16.
+                    if ROWS < COLS {
+                        let mut x = [simd.splat(T::ZERO); ROWS];
+                        for i in 0..ROWS {
+                            x[i] = simd.load_ptr(a.at(i, p));
+                        }
                         for j in 0..COLS {
-                            acc[i][j] = simd.mul_add(x, y[j], acc[i][j]);
+                            let y = simd.load_ptr(b.at(p, j));
+                            for i in 0..ROWS {
+                                acc[i][j] = simd.mul_add(x[i], y, acc[i][j]);
+                            }
+                        }
+                    } else {
+                        let mut y = [simd.splat(T::ZERO); COLS];
+                        for j in 0..COLS {
+                            y[j] = simd.load_ptr(b.at(p, j));
+                        }
+                        for i in 0..ROWS {
+                            let x = simd.load_ptr(a.at(i, p));
+                            for j in 0..COLS {
+                                acc[i][j] = simd.mul_add(x, y[j], acc[i][j]);
+                            }
                         }
                     }
                 }

@@ -113,10 +113,10 @@ impl<T: Float> Output<T> {
     }
 }
 
-/// The most elements of a tile's buffer: 128 columns, with rows padded to whole transposed blocks.
-const BUFFER: usize = 16 * 128;
+/// The most elements of a block that is transposed: as many vectors as one has lanes.
+const BUFFER: usize = 16 * 16;
 
-/// A buffer for a tile, aligned to a cache line.
+/// A buffer for one, aligned to a cache line.
 #[repr(C, align(64))]
 struct TileBuffer<T>([T; BUFFER]);
 
@@ -145,8 +145,7 @@ impl<T: Float> Kernel<T> for WriteTile<'_, T> {
     fn run<S: Simd<T>>(self, simd: S) {
         let WriteTile { tile, stride, rows, cols, row, col, output } = self;
         // SAFETY: who made this vouches for the tile, and for C, biases and mask at its place.
-        // Vectors of the transposed tile end within its buffer: `padded` is at most 16 where LANES
-        // is 16 or 8, and no tile has more than 128 columns.
+        // A transposed block has at most 16 vectors of at most 16 lanes.
         unsafe {
             if !output.transposed {
                 for r in 0..rows {
@@ -154,19 +153,16 @@ impl<T: Float> Kernel<T> for WriteTile<'_, T> {
                 }
                 return;
             }
-            let padded = rows.next_multiple_of(S::LANES);
-            debug_assert!(padded * cols <= BUFFER && rows <= tile::MAX_ROWS);
+            debug_assert!(rows <= tile::MAX_ROWS);
             let mut buffer = TileBuffer::<T>::new();
-            let across = buffer.as_mut_ptr().cast::<T>();
+            let turned = buffer.as_mut_ptr().cast::<T>();
             for r in (0..rows).step_by(S::LANES) {
                 for c in (0..cols).step_by(S::LANES) {
                     let (height, width) = (S::LANES.min(rows - r), S::LANES.min(cols - c));
-                    let to = across.add(c * padded + r);
-                    simd.transpose_ptr(tile.add(r * stride + c), stride, height, width, to, padded);
+                    let from = tile.add(r * stride + c);
+                    simd.transpose_ptr(from, stride, height, width, turned, S::LANES);
+                    write_rows(simd, output, turned, (col + c, width), row + r, height);
                 }
-            }
-            for c in 0..cols {
-                write_row(simd, output, across.add(c * padded), col + c, row, rows);
             }
         }
     }
@@ -195,6 +191,32 @@ unsafe fn write_row<T: Float, S: Simd<T>>(
     }
 }
 
+/// Finishes the first `len ≤ LANES` elements of `count` vectors, which belong to as many rows of C, from `row`
+/// on, at its column `col`.
+///
+/// # Safety
+/// `x` is valid for reads of the vectors; the elements lie in C, biases and mask.
+#[inline(always)]
+unsafe fn write_rows<T: Float, S: Simd<T>>(
+    simd: S,
+    output: &Output<T>,
+    x: *const T,
+    (row, count): (usize, usize),
+    col: usize,
+    len: usize,
+) {
+    // A copy, which nothing that is written can change.
+    let output = *output;
+    // SAFETY: the caller vouches for the vectors, and for the elements of C, biases and mask.
+    unsafe {
+        let base = load_biases(simd, &output, col, len);
+        for i in 0..count {
+            let x = simd.load_ptr(x.add(i * S::LANES));
+            finish(simd, &output, x, base, (row + i, col), len);
+        }
+    }
+}
+
 /// Finishes the `len ≤ LANES` elements of C at (`row`, `col`).
 ///
 /// # Safety
@@ -208,13 +230,47 @@ pub(super) unsafe fn write_vector<T: Float, S: Simd<T>>(
     col: usize,
     len: usize,
 ) {
-    let c = output.at(row, col);
     // SAFETY: the caller vouches for the elements of C, biases and mask.
     unsafe {
-        let mut base = match output.biases {
-            Some(biases) => simd.load_first_ptr(biases.add(col), len),
-            None => simd.splat(T::ZERO),
-        };
+        let base = load_biases(simd, output, col, len);
+        finish(simd, output, x, base, (row, col), len);
+    }
+}
+
+/// `len ≤ LANES` biases from column `col` on, or zeros if there are none.
+///
+/// # Safety
+/// They lie in the biases.
+#[inline(always)]
+unsafe fn load_biases<T: Float, S: Simd<T>>(
+    simd: S,
+    output: &Output<T>,
+    col: usize,
+    len: usize,
+) -> S::V {
+    match output.biases {
+        // SAFETY: the caller vouches for the elements.
+        Some(biases) => unsafe { simd.load_first_ptr(biases.add(col), len) },
+        None => simd.splat(T::ZERO),
+    }
+}
+
+/// As [`write_vector`], with the biases in `base`.
+///
+/// # Safety
+/// As [`write_vector`].
+#[inline(always)]
+unsafe fn finish<T: Float, S: Simd<T>>(
+    simd: S,
+    output: &Output<T>,
+    x: S::V,
+    mut base: S::V,
+    (row, col): (usize, usize),
+    len: usize,
+) {
+    let c = output.at(row, col);
+    // SAFETY: the caller vouches for the elements of C and mask.
+    unsafe {
         if output.beta != T::ZERO {
             let old = gather(simd, c, output.col_stride, len);
             base = simd.mul_add(simd.splat(output.beta), old, base);

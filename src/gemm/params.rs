@@ -168,7 +168,7 @@ impl Blocks {
     ) -> Self {
         let &Job { rows, cols, k, a, b, output } = job;
         let (cache, short) = (processor.second_level, is_short(cols, k));
-        let tile = TileSize::new::<T, S>(cols, k);
+        let tile = TileSize::new::<T, S>((rows, cols, k), output.transposed);
         let tile = match processor.halves && !short {
             true => tile.halved::<T, S>(part_rows),
             false => tile,

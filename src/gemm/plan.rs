@@ -6,7 +6,7 @@
 
 use super::driver::Job;
 use super::params::{IN_PLACE_TILES, blocks_of_k, in_place_cols};
-use super::tile::{TileSize, wide_vectors};
+use super::tile::{TALL_VECTORS, TileSize, has_32, wide_vectors};
 use super::{dot, multiply_adds, stream};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -38,8 +38,9 @@ const TRANSPOSE: f64 = 8.0;
 const COPY: f64 = 10.0;
 /// To finish a vector of C in registers.
 const WRITE: f64 = 8.0;
-/// To finish a column of a tile that has to be turned, through a buffer.
-const WRITE_TURNED: f64 = 50.0;
+/// To finish a column of a tile that has to be turned, with 32 registers and with 16, whose vectors are
+/// multiplied twice as fast by some processors.
+const WRITE_TURNED: (f64, f64) = (20.0, 40.0);
 /// A step of a dot product, whose operands are both read from memory.
 const DOT_STEP: f64 = 1.15;
 /// To begin and end a tile of dot products.
@@ -94,11 +95,12 @@ impl<T: Float> Job<T> {
         }
     }
 
-    /// Whether no lane stays idle and B need not be transposed, so that C's columns belong in the lanes:
-    /// small products are done in the time that prices take.
+    /// Whether no lane stays idle, no tile is a single vector wide among few, and B need not be transposed, so that
+    /// C's columns belong in the lanes: small products are done in the time that prices take.
     fn fills_lanes<S: Simd<T>>(&self) -> bool {
         let vectors = self.cols / S::LANES;
-        self.b.col_stride == 1 && vectors >= 4 && vectors * S::LANES == self.cols
+        let fills_tiles = vectors == TALL_VECTORS || vectors >= 2 * TALL_VECTORS;
+        self.b.col_stride == 1 && fills_tiles && vectors * S::LANES == self.cols
     }
 
     fn price<S: Simd<T>>(&self, way: Way) -> f64 {
@@ -113,7 +115,7 @@ impl<T: Float> Job<T> {
     /// The price of computing it by tiles, which may have to be turned as they are written.
     fn tiles_price<S: Simd<T>>(&self, turned: bool) -> f64 {
         let across = self.cols.div_ceil(S::LANES);
-        let tile = TileSize::new::<T, S>(self.cols, self.k);
+        let tile = TileSize::new::<T, S>((self.rows, self.cols, self.k), turned);
         let down = tile.count::<T, S>(self.rows);
         let b_in_place = self.b.col_stride == 1 && down <= IN_PLACE_TILES;
         let few_panels = self.cols <= in_place_cols::<T, S>(self.a, false, tile);
@@ -131,8 +133,9 @@ impl<T: Float> Job<T> {
         let (across, lanes) = (across as f64, S::LANES as f64);
         let (tiles, vectors) = (down as f64 * panels as f64, rows * across);
         let sums = k * vectors.max(tiles * LATENCY);
+        let write_turned = if has_32::<T, S>() { WRITE_TURNED.0 } else { WRITE_TURNED.1 };
         let write = match turned {
-            true => down as f64 * across * lanes * vectors_high * WRITE_TURNED,
+            true => down as f64 * across * lanes * vectors_high * write_turned,
             false => vectors * WRITE,
         };
         let pack_a = match (self.a.row_stride, self.a.col_stride) {

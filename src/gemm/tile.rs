@@ -52,9 +52,14 @@ pub(super) enum TileSize {
 }
 
 impl TileSize {
-    /// For a product with `cols` columns and `k` steps.
-    pub(super) const fn new<T: Float, S: Simd<T>>(cols: usize, k: usize) -> Self {
-        if has_32::<T, S>() && is_short(cols, k) && cols >= LOW_VECTORS * S::LANES {
+    /// For a product of so many rows, columns, and steps of k, whose tiles may be turned as they are written: then
+    /// a low one leaves more lanes idle than it has to.
+    pub(super) const fn new<T: Float, S: Simd<T>>(
+        (rows, cols, k): (usize, usize, usize),
+        turned: bool,
+    ) -> Self {
+        let can_be_low = has_32::<T, S>() && is_short(cols, k) && cols >= LOW_VECTORS * S::LANES;
+        if can_be_low && !(turned && rows > TileSize::Low.rows::<T, S>()) {
             TileSize::Low
         } else {
             TileSize::Tall

@@ -1,7 +1,7 @@
 //! Memory that a thread keeps from call to call, so that a steady state allocates nothing.
 
 use crate::aligned::Aligned;
-use std::cell::Cell;
+use std::cell::RefCell;
 
 /// A thread's reusable memory for one element type.
 pub trait Scratch: Sized {
@@ -17,14 +17,15 @@ macro_rules! scratch_impl {
         impl Scratch for $float {
             fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R {
                 thread_local! {
-                    static KEPT: Cell<Aligned<$float>> = const { Cell::new(Aligned::new()) };
+                    static KEPT: RefCell<Aligned<$float>> = const { RefCell::new(Aligned::new()) };
                 }
-                let mut memory = KEPT.take();
-                memory.try_grow(len).expect("there is memory for scratch");
-                let result = f(&mut memory[..len]);
-                let nested = KEPT.take();
-                KEPT.set(if nested.len() > memory.len() { nested } else { memory });
-                result
+                KEPT.with(|kept| {
+                    let mut own = Aligned::new();
+                    let mut kept = kept.try_borrow_mut();
+                    let memory = kept.as_deref_mut().unwrap_or(&mut own);
+                    memory.try_grow(len).expect("there is memory for scratch");
+                    f(&mut memory[..len])
+                })
             }
         }
     };
@@ -49,7 +50,7 @@ mod tests {
             assert_eq!((outer.len(), outer.as_ptr().align_offset(64)), (1000, 0));
         });
         let kept = f32::with_scratch(5000, |memory| memory.as_ptr());
-        assert_eq!(f32::with_scratch(10, |memory| memory.as_ptr()), kept, "the larger is kept");
+        assert_eq!(f32::with_scratch(10, |memory| memory.as_ptr()), kept, "memory is kept");
     }
 
     #[test]

@@ -3,6 +3,10 @@
 use crate::error::{Error, Result};
 use std::ops::Range;
 
+/// Below it, two products of two numbers fit an `isize` together: nearly all shapes are checked by comparing
+/// with it. (A small kernel is done in the time of a few checks.)
+const SMALL: usize = 1 << (usize::BITS / 2 - 1);
+
 /// Shape and strides, in elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -20,6 +24,15 @@ impl Layout {
     /// The number of elements from the first to the last, both included. Extents are limited where
     /// a stride is 0, too, so that kernels may round them up.
     pub(super) fn span(&self) -> Result<usize> {
+        let Layout { rows, cols, row_stride, col_stride } = *self;
+        if (rows | cols | row_stride | col_stride) < SMALL {
+            let is_empty = rows == 0 || cols == 0;
+            return Ok(if is_empty {
+                0
+            } else {
+                (rows - 1) * row_stride + (cols - 1) * col_stride + 1
+            });
+        }
         let least_stride = usize::from(!self.is_empty());
         let reach = |extent: usize, stride: usize, argument| {
             let too_large = Error::TooLarge { argument, extent, found: stride };

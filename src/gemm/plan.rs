@@ -41,6 +41,9 @@ const WRITE: f64 = 8.0;
 /// To finish a column of a tile that has to be turned, with 32 registers and with 16, whose vectors are
 /// multiplied twice as fast by some processors.
 const WRITE_TURNED: (f64, f64) = (20.0, 40.0);
+/// What is added to that in a C of more bytes than this, as its rows are then in L2 and written a part of a cache line
+/// at a time.
+const WRITE_TURNED_FAR: (usize, f64) = (64 << 10, 20.0);
 /// A step of a dot product, whose operands are both read from memory.
 const DOT_STEP: f64 = 1.15;
 /// To begin and end a tile of dot products.
@@ -133,9 +136,8 @@ impl<T: Float> Job<T> {
         let (across, lanes) = (across as f64, S::LANES as f64);
         let (tiles, vectors) = (down as f64 * panels as f64, rows * across);
         let sums = k * vectors.max(tiles * LATENCY);
-        let write_turned = if has_32::<T, S>() { WRITE_TURNED.0 } else { WRITE_TURNED.1 };
         let write = match turned {
-            true => down as f64 * across * lanes * vectors_high * write_turned,
+            true => down as f64 * across * lanes * vectors_high * self.turning_price::<S>(),
             false => vectors * WRITE,
         };
         let pack_a = match (self.a.row_stride, self.a.col_stride) {
@@ -150,6 +152,14 @@ impl<T: Float> Job<T> {
             _ => cols * k,
         };
         TILES + sums + write * blocks_of_k(self.k) as f64 + pack_a + pack_b
+    }
+
+    /// The price of finishing a column of a tile that has to be turned.
+    fn turning_price<S: Simd<T>>(&self) -> f64 {
+        let (bytes, more) = WRITE_TURNED_FAR;
+        let is_far = self.rows.saturating_mul(self.cols) > bytes / size_of::<T>();
+        let near = if has_32::<T, S>() { WRITE_TURNED.0 } else { WRITE_TURNED.1 };
+        if is_far { near + more } else { near }
     }
 
     /// The price of computing it as dot products.

@@ -7,7 +7,7 @@
 //! the lines, if B is so large that these may be far.
 
 use super::columns::Columns;
-use super::microkernel::{Fetch, RowCopy};
+use super::microkernel::{Distance, Fetch, RowCopy};
 use super::sums;
 use super::tile::TileSize;
 use crate::arch::Simd;
@@ -28,6 +28,8 @@ pub(super) struct Ahead<T> {
     panels: usize,
     /// Steps of k for each tile.
     share: usize,
+    /// How many tiles have as many.
+    whole_shares: usize,
     /// Whether parts are packed, not only fetched.
     packs: bool,
     /// Rows of cache lines that a tile asks for at a time.
@@ -51,6 +53,9 @@ pub(super) struct Errand<T> {
     pub(super) copy: Option<RowCopy<T>>,
     /// Steps of k and columns, to be packed when the tile is done.
     pub(super) pack: Option<(Range<usize>, Range<usize>)>,
+    /// How many tiles, this one and those after it, do the same, each this far from the one before it: the next
+    /// are those beside it, or those below it where there is only one panel.
+    pub(super) alike: (usize, Distance),
 }
 
 impl<T: Float> Ahead<T> {
@@ -83,30 +88,37 @@ impl<T: Float> Ahead<T> {
             How::InPanels => 2,
             How::Copied | How::Not => 1,
         };
-        Ahead { next, how, first, tiles, panels, share, packs, at_once }
+        let whole_shares = next.k.checked_div(share).unwrap_or(0);
+        Ahead { next, how, first, tiles, panels, share, whole_shares, packs, at_once }
     }
 
     /// What the `tile`th tile of rows does while it is multiplied by the `panel`th panel.
     #[inline(always)]
     pub(super) fn errand(&self, tile: usize, panel: usize) -> Errand<T> {
-        let mut errand = Errand { fetch: Fetch::NONE, copy: None, pack: None };
+        const MANY: usize = usize::MAX;
+        let alike = (1, Distance::NONE);
+        let mut errand = Errand { fetch: Fetch::NONE, copy: None, pack: None, alike };
         match self.how {
-            How::Not => {}
+            How::Not => errand.alike.0 = MANY,
             How::Copied => {
                 errand.copy = self.copy(tile, panel);
-                let (tile, panel) =
-                    if panel + 1 < self.panels { (tile, panel + 1) } else { (tile + 1, 0) };
+                let left = self.panels - panel - 1;
+                let (tile, panel) = if left > 0 { (tile, panel + 1) } else { (tile + 1, 0) };
+                let cols = self.next.panel_cols;
                 if let Some(RowCopy { from, stride, rows, .. }) = self.copy(tile, panel) {
-                    errand.fetch = fetch((from, rows, stride), self.next.panel_cols, self.at_once);
+                    errand.fetch = fetch((from, rows, stride), cols, self.at_once);
                 }
+                let to = self.next.panel_distance();
+                errand.alike = (left.max(1), Distance { fetch: cols, from: cols, to });
             }
             How::InRows => {
-                let steps = self.steps(tile * self.panels + panel);
+                let index = tile * self.panels + panel;
+                let steps = self.steps(index);
                 let at = self.next.b.at(steps.start, 0);
                 let (rows, stride) = (steps.len(), self.next.b.row_stride);
                 errand.fetch = fetch((at, rows, stride), self.next.cols, self.at_once);
-                let packs = self.packs && !steps.is_empty();
-                errand.pack = packs.then_some((steps, 0..self.next.cols));
+                errand.alike = self.alike(index, stride);
+                errand.pack = self.packs(steps, 0..self.next.cols);
             }
             How::InPanels => {
                 let first = (panel * self.next.panel_cols).min(self.next.cols);
@@ -118,11 +130,39 @@ impl<T: Float> Ahead<T> {
                     let rows = (at, cols.len(), self.next.b.col_stride);
                     errand.fetch = fetch(rows, steps.len(), self.at_once);
                 }
-                let packs = self.packs && !steps.is_empty();
-                errand.pack = packs.then_some((steps, cols));
+                if self.panels == 1 {
+                    errand.alike = self.alike(tile, self.next.b.row_stride);
+                }
+                errand.pack = self.packs(steps, cols);
             }
         }
+        if errand.pack.is_some() {
+            errand.alike.0 = 1;
+        }
         errand
+    }
+
+    /// How many, from the `index`th on, take as many steps as it, or none, and how far apart these are, if `stride`
+    /// lies between two.
+    #[inline(always)]
+    fn alike(&self, index: usize, stride: usize) -> (usize, Distance) {
+        let tiles = match self.steps(index).len() {
+            0 => usize::MAX,
+            steps if steps == self.share => self.whole_shares - index,
+            _ => 1,
+        };
+        let fetch = self.share.wrapping_mul(stride);
+        (tiles, Distance { fetch, ..Distance::NONE })
+    }
+
+    /// What is packed of some steps and columns.
+    #[inline(always)]
+    fn packs(
+        &self,
+        steps: Range<usize>,
+        cols: Range<usize>,
+    ) -> Option<(Range<usize>, Range<usize>)> {
+        (self.packs && !steps.is_empty()).then_some((steps, cols))
     }
 
     /// Packs what an errand says.
@@ -158,4 +198,105 @@ fn fetch<T>((at, rows, stride): (*const T, usize, usize), len: usize, at_once: u
     const LINE: usize = 64;
     let (start, bytes) = (at.addr() % LINE, len * size_of::<T>());
     Fetch { at, rows, stride, lines: (start + bytes).div_ceil(LINE), at_once }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::driver::Job;
+    use super::super::output::{Matrix, Output};
+    use super::super::params::{Blocks, Processor};
+    use super::*;
+    use crate::arch::{Kernel, Token};
+    use crate::isa::{self, Isa};
+
+    /// Checks that tiles of a run would be told the same one by one, for the first block of B's columns, and
+    /// returns how many errands are part of a run.
+    struct Runs {
+        shape: (usize, usize, usize),
+        /// Whether B is transposed.
+        by_columns: bool,
+        second_level: usize,
+    }
+
+    impl Kernel<f32> for Runs {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<S: Simd<f32>>(self, _simd: S) -> usize {
+            let (rows, cols, k) = self.shape;
+            let matrix = |row_stride, col_stride| Matrix {
+                data: std::ptr::dangling(),
+                row_stride,
+                col_stride,
+            };
+            let b = if self.by_columns { matrix(1, k) } else { matrix(cols, 1) };
+            let output = Output {
+                alpha: 1.0,
+                beta: 0.0,
+                c: std::ptr::dangling_mut(),
+                row_stride: cols,
+                col_stride: 1,
+                shared: false,
+                transposed: false,
+                biases: None,
+                relu: false,
+                mask: None,
+            };
+            let job = Job { rows, cols, k, a: matrix(k, 1), b, output };
+            let second_level = self.second_level;
+            let processor = Processor { first_level_ways: 8, second_level, halves: true };
+            let blocks = Blocks::new::<f32, S>(&job, (rows, cols), processor);
+            let block = |col: usize| {
+                let b = Matrix { data: b.at(0, col), ..b };
+                Columns::new::<S>(b, blocks.kc, cols - col, rows, &blocks, std::ptr::null_mut())
+            };
+            let columns = block(0);
+            let ahead = Ahead::new::<S>(&columns, block(columns.cols).ahead(), rows);
+            let (tiles, panels) = (columns.tile.count::<f32, S>(rows), columns.panels());
+            let mut alike = 0;
+            for (tile, panel) in (0..tiles).flat_map(|tile| (0..panels).map(move |p| (tile, p))) {
+                let first = ahead.errand(tile, panel);
+                let left = if panels == 1 { tiles - tile } else { panels - panel };
+                let Distance { fetch, from, to } = first.alike.1;
+                for i in 1..first.alike.0.min(left) {
+                    let (tile, panel) = if panels == 1 { (tile + i, 0) } else { (tile, panel + i) };
+                    let other = ahead.errand(tile, panel);
+                    assert_eq!(other.fetch.rows, first.fetch.rows);
+                    if first.fetch.rows > 0 {
+                        assert_eq!(other.fetch.at, first.fetch.at.wrapping_add(i * fetch));
+                    }
+                    let copied = |copy: RowCopy<f32>, i: usize| {
+                        let from = copy.from.wrapping_add(i * from);
+                        (from, copy.to.wrapping_add(i * to), copy.rows, copy.stride)
+                    };
+                    let (copy, others) = (first.copy, other.copy);
+                    assert_eq!(
+                        others.map(|copy| copied(copy, 0)),
+                        copy.map(|copy| copied(copy, i))
+                    );
+                    assert!(first.pack.is_none() && other.pack.is_none());
+                    alike += 1;
+                }
+            }
+            alike
+        }
+    }
+
+    #[test]
+    fn tiles_of_a_run_do_what_they_would_one_by_one() {
+        let mut alike = [0; 2];
+        for token in [Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new) {
+            for shape in [(32, 300, 500), (60, 1000, 784), (130, 512, 300), (300, 640, 512)] {
+                for second_level in [1 << 16, 1 << 18, 1 << 20] {
+                    for by_columns in [false, true] {
+                        alike[usize::from(by_columns)] +=
+                            token.run(Runs { shape, by_columns, second_level });
+                    }
+                }
+            }
+        }
+        if isa::available().count() > 1 {
+            assert!(alike[0] > 100 && alike[1] > 100, "{alike:?}");
+        }
+    }
 }

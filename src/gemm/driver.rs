@@ -7,7 +7,7 @@
 
 use super::ahead::{Ahead, Errand};
 use super::columns::Columns;
-use super::microkernel::{self, Lies, RowCopy, Shape, Side, Tile};
+use super::microkernel::{self, Lies, RowCopy, Run, Shape, Side, Tile};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::{Blocks, Processor, steps_ahead};
@@ -130,9 +130,9 @@ unsafe fn loops<T: Float, S: Simd<T>>(
     }
 }
 
-/// Loop 1: the tiles of A's rows, and of each the panels of a block of columns. Each tile fetches a part of
-/// the next block, and after it the part is packed, if that block is packed ahead. One that is not is packed
-/// panel by panel, by the first tile or right before it.
+/// Loop 1: the tiles of A's rows, and of each the panels of a block of columns, in runs that the microkernel computes
+/// in one call. Each tile fetches a part of the next block, and after it the part is packed, if that block is packed
+/// ahead. One that is not is packed panel by panel, by the first tile or right before it.
 ///
 /// # Safety
 /// As [`microkernel::run`], for all tiles.
@@ -150,27 +150,36 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
         return unsafe { short::multiply(simd, a, rows, columns, (row, col), output) };
     }
     let ahead = Ahead::new::<S>(&columns, next, rows);
-    let panels = columns.panels();
-    let mut i = 0;
-    for tile in 0..columns.tile.count::<T, S>(rows) {
-        let height = columns.tile.next_rows::<T, S>(rows - i);
-        let mut j = 0;
-        for index in 0..panels {
+    let (size, panels) = (columns.tile, columns.panels());
+    let full = size.full::<T, S>(rows);
+    let (mut tile, mut i) = (0, 0);
+    while i < rows {
+        let height = size.next_rows::<T, S>(rows - i);
+        let unpacked = tile == 0 && columns.is_unpacked();
+        let (mut down, mut index) = (1, 0);
+        while index < panels {
+            let j = index * columns.panel_cols;
             let panel = columns.panel::<S>(j);
-            let Errand { fetch, copy, pack } = ahead.errand(tile, index);
-            let unpacked = tile == 0 && columns.is_unpacked();
             let keeps_b = unpacked && columns.can_be_kept::<S>(&panel);
             if unpacked && !keeps_b {
                 // SAFETY: the caller vouches for the columns and their buffer.
                 unsafe { columns.pack_panel(simd, j) };
             }
-            let (b, b_stride) = if keeps_b { columns.place(j) } else { (panel.data, panel.stride) };
-            let side = match copy {
-                _ if keeps_b => Side::KeepsB,
-                Some(_) => Side::Copies,
-                None => Side::Fetches,
+            let Errand { fetch, copy, pack, alike } = ahead.errand(tile, index);
+            // Below each other if there is only one panel, else beside each other.
+            let most = match (panels, unpacked) {
+                (1, true) => 1,
+                (1, false) => full.saturating_sub(tile),
+                (_, true) if !keeps_b => 1,
+                _ => columns.whole_panels.saturating_sub(index),
             };
-            let args = Tile {
+            let tiles = alike.0.min(most).max(1);
+            let (side, (b, b_stride), b_distance) = match copy {
+                _ if keeps_b => (Side::KeepsB, columns.place(j), columns.panel_cols),
+                Some(_) => (Side::Copies, (panel.data, panel.stride), columns.panel_distance()),
+                None => (Side::Fetches, (panel.data, panel.stride), columns.panel_distance()),
+            };
+            let first = Tile {
                 k: columns.k,
                 a: a.data.wrapping_add(i * a.row_distance),
                 a_stride: a.stride.unwrap_or(height),
@@ -186,17 +195,26 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 cols: panel.cols,
                 output,
             };
+            let mut run = Run { tiles, a: 0, b: 0, keep: 0, row: 0, col: 0, aside: alike.1 };
+            if panels == 1 {
+                (run.a, run.row) = (height * a.row_distance, height);
+                down = tiles;
+            } else {
+                (run.b, run.keep, run.col) =
+                    (b_distance, columns.panel_distance(), columns.panel_cols);
+                index += tiles - 1;
+            }
             let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, side };
             // SAFETY: the caller vouches for the tiles, and for the next columns.
             unsafe {
-                microkernel::run(simd, shape, &args);
+                microkernel::run(simd, shape, &first, &run);
                 if let Some(part) = pack {
                     ahead.pack(simd, part);
                 }
             }
-            j += panel.cols;
+            index += 1;
         }
-        i += height;
+        (tile, i) = (tile + down, i + down * height);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
 /// What differs between the functions that the microkernel is compiled to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Shape {
     pub(super) rows: usize,
     pub(super) vectors: usize,
@@ -91,6 +91,61 @@ pub(super) struct Tile<'a, T> {
     pub(super) output: &'a Output<T>,
 }
 
+/// Tiles of one shape that are computed in one call, beside or below each other: how many there are, and how far
+/// it is from what one reads and writes to what the next one does, in elements.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub(super) tiles: usize,
+    pub(super) a: usize,
+    pub(super) b: usize,
+    pub(super) keep: usize,
+    pub(super) row: usize,
+    pub(super) col: usize,
+    pub(super) aside: Distance,
+}
+
+/// From what a tile fetches and copies to what the next one does.
+#[derive(Clone, Copy)]
+pub(super) struct Distance {
+    pub(super) fetch: usize,
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+impl Distance {
+    /// They do the same, or nothing.
+    pub(super) const NONE: Self = Distance { fetch: 0, from: 0, to: 0 };
+}
+
+impl Run {
+    /// A single tile.
+    #[cfg(test)]
+    const ONE: Self = Run { tiles: 1, a: 0, b: 0, keep: 0, row: 0, col: 0, aside: Distance::NONE };
+}
+
+impl<T> Tile<'_, T> {
+    /// The `index`th of a run that begins with this one.
+    #[inline(always)]
+    fn after(&self, run: &Run, index: usize) -> Self {
+        let Distance { fetch, from, to } = run.aside;
+        let (fetch, from, to) = (index * fetch, index * from, index * to);
+        Tile {
+            a: self.a.wrapping_add(index * run.a),
+            b: self.b.wrapping_add(index * run.b),
+            keep: self.keep.wrapping_add(index * run.keep),
+            fetch: Fetch { at: self.fetch.at.wrapping_add(fetch), ..self.fetch },
+            copy: RowCopy {
+                from: self.copy.from.wrapping_add(from),
+                to: self.copy.to.wrapping_add(to),
+                ..self.copy
+            },
+            row: self.row + index * run.row,
+            col: self.col + index * run.col,
+            ..*self
+        }
+    }
+}
+
 /// Cache lines to ask for, some every few steps of k.
 #[derive(Clone, Copy)]
 pub(super) struct Fetch<T> {
@@ -129,13 +184,18 @@ impl<T> RowCopy<T> {
         RowCopy { from: std::ptr::null(), stride: 0, rows: 0, to: std::ptr::null_mut() };
 }
 
-/// Computes a tile.
+/// Computes a run of tiles of one shape, of which it is given the first.
 ///
 /// # Safety
-/// The contract above holds, and the tile's elements lie in C, biases and mask, accessed by nobody
+/// The contract above holds, and the tiles' elements lie in C, biases and mask, accessed by nobody
 /// else.
 #[inline(always)]
-pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Tile<'_, T>) {
+pub(super) unsafe fn run<T: Float, S: Simd<T>>(
+    simd: S,
+    shape: Shape,
+    first: &Tile<'_, T>,
+    run: &Run,
+) {
     macro_rules! call {
         ($a:ident, $side:ident, $vectors:literal, $($rows:literal)*) => {
             match shape.rows {
@@ -143,7 +203,7 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
                     let (a, side) = (Lies::$a, Side::$side);
                     Shape { rows: $rows, vectors: $vectors, a, side }.exists::<T, S>()
                 } => simd.call(
-                    TileKernel::<T, $rows, $vectors, { Lies::$a as u8 }, { Side::$side as u8 }>(tile)
+                    RunKernel::<T, $rows, $vectors, { Lies::$a as u8 }, { Side::$side as u8 }>(first, run)
                 ),)*
                 _ => unreachable!("there is no tile of {shape:?}"),
             }
@@ -174,21 +234,31 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(simd: S, shape: Shape, tile: &Til
 }
 
 /// `LIES` is a [`Lies`] and `SIDE` a [`Side`], which cannot be parameters themselves.
-struct TileKernel<'a, T, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8>(
+struct RunKernel<'a, T, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8>(
     &'a Tile<'a, T>,
+    &'a Run,
 );
 
 impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8> Kernel<T>
-    for TileKernel<'_, T, ROWS, VECTORS, LIES, SIDE>
+    for RunKernel<'_, T, ROWS, VECTORS, LIES, SIDE>
 {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
-        // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
-        unsafe {
-            let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, SIDE>(simd, self.0);
-            finish(simd, self.0, acc);
+        let RunKernel(first, run) = self;
+        let mut index = 0;
+        loop {
+            let tile = first.after(run, index);
+            // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
+            unsafe {
+                let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, SIDE>(simd, &tile);
+                finish(simd, &tile, acc);
+            }
+            index += 1;
+            if index == run.tiles {
+                break;
+            }
         }
     }
 }
@@ -353,7 +423,9 @@ pub(super) mod tests {
                             let shape = Shape { rows, vectors, a, side };
                             if shape.exists::<T, S>() {
                                 // SAFETY: it is the tile that `check` makes.
-                                check(simd, shape, |tile| unsafe { run(simd, shape, tile) });
+                                check(simd, shape, |tile| unsafe {
+                                    super::run(simd, shape, tile, &Run::ONE)
+                                });
                                 count += 1;
                             }
                         }

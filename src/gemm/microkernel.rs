@@ -127,8 +127,9 @@ impl<T> Tile<'_, T> {
     /// The `index`th of a run that begins with this one.
     #[inline(always)]
     fn after(&self, run: &Run, index: usize) -> Self {
+        // Where nothing is fetched or copied, distances may be any.
         let Distance { fetch, from, to } = run.aside;
-        let (fetch, from, to) = (index * fetch, index * from, index * to);
+        let [fetch, from, to] = [fetch, from, to].map(|distance| index.wrapping_mul(distance));
         Tile {
             a: self.a.wrapping_add(index * run.a),
             b: self.b.wrapping_add(index * run.b),

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 pub trait Scratch: Sized {
     /// Runs `f` with `len` elements of unspecified content, aligned to a cache line.
     ///
-    /// Calls may nest: while one is under way, an inner one on the same thread allocates. So the
+    /// Calls may nest: while one is under way, an inner one on the same thread allocates, each time. So the
     /// memory is for leaves of the work, not to be held while other tasks may run on the thread.
     fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
 }

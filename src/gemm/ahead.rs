@@ -7,7 +7,7 @@
 //! the lines, if B is so large that these may be far.
 
 use super::columns::Columns;
-use super::microkernel::{Distance, Fetch, RowCopy};
+use super::run::{Distance, Fetch, RowCopy};
 use super::sums;
 use super::tile::TileSize;
 use crate::arch::Simd;
@@ -53,10 +53,19 @@ pub(super) struct Errand<T> {
     pub(super) copy: Option<RowCopy<T>>,
     /// Steps of k and columns, to be packed when the tile is done.
     pub(super) pack: Option<(Range<usize>, Range<usize>)>,
-    /// How many tiles, this one and those after it, do the same, each this far from the one before it: the next
-    /// are those beside it, or those below it where there is only one panel.
-    pub(super) alike: (usize, Distance),
+    /// The tiles beside this one, or below it where there is only one panel, that do the same.
+    pub(super) alike: Alike,
 }
+
+/// Tiles with the same errand but for where it lies. (The lines of a row are those of the first tile's.)
+pub(super) struct Alike {
+    /// This one and those that follow.
+    pub(super) tiles: usize,
+    pub(super) distance: Distance,
+}
+
+/// Tiles that need not be counted.
+const ANY_NUMBER: usize = usize::MAX;
 
 impl<T: Float> Ahead<T> {
     /// What is to be done for the block `next` while `rows` rows are multiplied by `columns`.
@@ -95,11 +104,10 @@ impl<T: Float> Ahead<T> {
     /// What the `tile`th tile of rows does while it is multiplied by the `panel`th panel.
     #[inline(always)]
     pub(super) fn errand(&self, tile: usize, panel: usize) -> Errand<T> {
-        const MANY: usize = usize::MAX;
-        let alike = (1, Distance::NONE);
+        let alike = Alike { tiles: 1, distance: Distance::NONE };
         let mut errand = Errand { fetch: Fetch::NONE, copy: None, pack: None, alike };
         match self.how {
-            How::Not => errand.alike.0 = MANY,
+            How::Not => errand.alike.tiles = ANY_NUMBER,
             How::Copied => {
                 errand.copy = self.copy(tile, panel);
                 let left = self.panels - panel - 1;
@@ -109,7 +117,8 @@ impl<T: Float> Ahead<T> {
                     errand.fetch = fetch((from, rows, stride), cols, self.at_once);
                 }
                 let to = self.next.panel_distance();
-                errand.alike = (left.max(1), Distance { fetch: cols, from: cols, to });
+                let distance = Distance { fetch: cols, from: cols, to };
+                errand.alike = Alike { tiles: left.max(1), distance };
             }
             How::InRows => {
                 let index = tile * self.panels + panel;
@@ -117,7 +126,7 @@ impl<T: Float> Ahead<T> {
                 let at = self.next.b.at(steps.start, 0);
                 let (rows, stride) = (steps.len(), self.next.b.row_stride);
                 errand.fetch = fetch((at, rows, stride), self.next.cols, self.at_once);
-                errand.alike = self.alike(index, stride);
+                errand.alike = self.sharing_alike(index, stride);
                 errand.pack = self.packs(steps, 0..self.next.cols);
             }
             How::InPanels => {
@@ -131,28 +140,28 @@ impl<T: Float> Ahead<T> {
                     errand.fetch = fetch(rows, steps.len(), self.at_once);
                 }
                 if self.panels == 1 {
-                    errand.alike = self.alike(tile, self.next.b.row_stride);
+                    errand.alike = self.sharing_alike(tile, self.next.b.row_stride);
                 }
                 errand.pack = self.packs(steps, cols);
             }
         }
         if errand.pack.is_some() {
-            errand.alike.0 = 1;
+            errand.alike.tiles = 1;
         }
         errand
     }
 
-    /// How many, from the `index`th on, take as many steps as it, or none, and how far apart these are, if `stride`
-    /// lies between two.
+    /// The tiles from the `index`th on that have as many steps as it, which begin a share apart; `stride` is from a
+    /// step to the next.
     #[inline(always)]
-    fn alike(&self, index: usize, stride: usize) -> (usize, Distance) {
+    fn sharing_alike(&self, index: usize, stride: usize) -> Alike {
         let tiles = match self.steps(index).len() {
-            0 => usize::MAX,
+            0 => ANY_NUMBER,
             steps if steps == self.share => self.whole_shares - index,
             _ => 1,
         };
         let fetch = self.share.wrapping_mul(stride);
-        (tiles, Distance { fetch, ..Distance::NONE })
+        Alike { tiles, distance: Distance { fetch, ..Distance::NONE } }
     }
 
     /// What is packed of some steps and columns.
@@ -257,8 +266,8 @@ mod tests {
             for (tile, panel) in (0..tiles).flat_map(|tile| (0..panels).map(move |p| (tile, p))) {
                 let first = ahead.errand(tile, panel);
                 let left = if panels == 1 { tiles - tile } else { panels - panel };
-                let Distance { fetch, from, to } = first.alike.1;
-                for i in 1..first.alike.0.min(left) {
+                let Distance { fetch, from, to } = first.alike.distance;
+                for i in 1..first.alike.tiles.min(left) {
                     let (tile, panel) = if panels == 1 { (tile + i, 0) } else { (tile, panel + i) };
                     let other = ahead.errand(tile, panel);
                     assert_eq!(other.fetch.rows, first.fetch.rows);

@@ -22,7 +22,7 @@ pub(super) struct Columns<T> {
     pub(super) k: usize,
     /// The size of the tiles that read it.
     pub(super) tile: TileSize,
-    /// Whether all tiles of a shape are computed in one call.
+    /// Whether k is short, so that tiles see to nothing else.
     pub(super) short: bool,
     /// Whether B is [so large](Blocks::far) that it may lie beyond the second-level cache.
     far: bool,

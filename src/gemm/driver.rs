@@ -7,10 +7,11 @@
 
 use super::ahead::{Ahead, Errand};
 use super::columns::Columns;
-use super::microkernel::{self, Lies, RowCopy, Run, Shape, Side, Tile};
+use super::microkernel::{self, Lies, Shape, Side};
 use super::output::{Matrix, Output};
 use super::pack::{PackA, packed_a_len};
 use super::params::{Blocks, Processor, steps_ahead};
+use super::run::{RowCopy, Run, Tile};
 use super::short;
 use super::tile::TileSize;
 use crate::arch::{Kernel, Simd};
@@ -166,14 +167,13 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 unsafe { columns.pack_panel(simd, j) };
             }
             let Errand { fetch, copy, pack, alike } = ahead.errand(tile, index);
-            // Below each other if there is only one panel, else beside each other.
             let most = match (panels, unpacked) {
-                (1, true) => 1,
                 (1, false) => full.saturating_sub(tile),
+                (1, true) => 1,
                 (_, true) if !keeps_b => 1,
                 _ => columns.whole_panels.saturating_sub(index),
             };
-            let tiles = alike.0.min(most).max(1);
+            let tiles = alike.tiles.min(most).max(1);
             let (side, (b, b_stride), b_distance) = match copy {
                 _ if keeps_b => (Side::KeepsB, columns.place(j), columns.panel_cols),
                 Some(_) => (Side::Copies, (panel.data, panel.stride), columns.panel_distance()),
@@ -195,15 +195,12 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 cols: panel.cols,
                 output,
             };
-            let mut run = Run { tiles, a: 0, b: 0, keep: 0, row: 0, col: 0, aside: alike.1 };
-            if panels == 1 {
-                (run.a, run.row) = (height * a.row_distance, height);
-                down = tiles;
+            let run = if panels == 1 {
+                Run::down(tiles, height, a.row_distance, alike.distance)
             } else {
-                (run.b, run.keep, run.col) =
-                    (b_distance, columns.panel_distance(), columns.panel_cols);
-                index += tiles - 1;
-            }
+                let (cols, keep) = (columns.panel_cols, columns.panel_distance());
+                Run::across(tiles, cols, (b_distance, keep), alike.distance)
+            };
             let shape = Shape { rows: height, vectors: panel.vectors, a: a.lies, side };
             // SAFETY: the caller vouches for the tiles, and for the next columns.
             unsafe {
@@ -212,7 +209,7 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                     ahead.pack(simd, part);
                 }
             }
-            index += 1;
+            (down, index) = if panels == 1 { (tiles, 1) } else { (1, index + tiles) };
         }
         (tile, i) = (tile + down, i + down * height);
     }

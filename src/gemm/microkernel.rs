@@ -1,4 +1,4 @@
-//! The microkernel: one tile of C, held in registers while k runs.
+//! The microkernel: a tile of C, held in registers while k runs, and a [run](super::run) of such tiles.
 //!
 //! # Its contract
 //! - The tile has a [`Shape`] that [`Shape::exists`]. Its elements are added up as [`sums`] says, in an
@@ -11,9 +11,11 @@
 //! - A tile that keeps B writes it to `keep` as it is read, as a packed panel for the tiles below.
 //! - A tile that copies has `copy.rows` rows of `vectors` vectors to read, and as many to write.
 //! - `cols` of the tile's columns lie in C.
+//! - All this holds for each tile of a run, moved by the run's distances.
 //! - No pointer need be aligned.
 
 use super::output::{Output, WriteTile};
+use super::run::{Run, Tile};
 use super::sums;
 use super::tile::{LOW_VECTORS, TALL_VECTORS, TileSize, wide_vectors};
 use crate::arch::{Kernel, Simd};
@@ -65,124 +67,6 @@ impl Shape {
             matches!(self.a, Lies::InSteps) && self.vectors == wide_vectors::<T, S>(self.rows)
         }
     }
-}
-
-/// The arguments of a tile.
-#[derive(Clone, Copy)]
-pub(super) struct Tile<'a, T> {
-    pub(super) k: usize,
-    pub(super) a: *const T,
-    pub(super) a_stride: usize,
-    pub(super) b: *const T,
-    pub(super) b_stride: usize,
-    /// From a step's row of B to the one that is fetched at that step.
-    pub(super) b_ahead: usize,
-    /// Where a tile that keeps B packs it.
-    pub(super) keep: *mut T,
-    /// What to fetch for later while the tile is computed.
-    pub(super) fetch: Fetch<T>,
-    /// What to copy meanwhile, with a shape that copies.
-    pub(super) copy: RowCopy<T>,
-    /// The tile's first row, as the microkernel sees C.
-    pub(super) row: usize,
-    /// The tile's first column.
-    pub(super) col: usize,
-    pub(super) cols: usize,
-    pub(super) output: &'a Output<T>,
-}
-
-/// Tiles of one shape that are computed in one call, beside or below each other: how many there are, and how far
-/// it is from what one reads and writes to what the next one does, in elements.
-#[derive(Clone, Copy)]
-pub(super) struct Run {
-    pub(super) tiles: usize,
-    pub(super) a: usize,
-    pub(super) b: usize,
-    pub(super) keep: usize,
-    pub(super) row: usize,
-    pub(super) col: usize,
-    pub(super) aside: Distance,
-}
-
-/// From what a tile fetches and copies to what the next one does.
-#[derive(Clone, Copy)]
-pub(super) struct Distance {
-    pub(super) fetch: usize,
-    pub(super) from: usize,
-    pub(super) to: usize,
-}
-
-impl Distance {
-    /// They do the same, or nothing.
-    pub(super) const NONE: Self = Distance { fetch: 0, from: 0, to: 0 };
-}
-
-impl Run {
-    /// A single tile.
-    #[cfg(test)]
-    const ONE: Self = Run { tiles: 1, a: 0, b: 0, keep: 0, row: 0, col: 0, aside: Distance::NONE };
-}
-
-impl<T> Tile<'_, T> {
-    /// The `index`th of a run that begins with this one.
-    #[inline(always)]
-    fn after(&self, run: &Run, index: usize) -> Self {
-        // Where nothing is fetched or copied, distances may be any.
-        let Distance { fetch, from, to } = run.aside;
-        let [fetch, from, to] = [fetch, from, to].map(|distance| index.wrapping_mul(distance));
-        Tile {
-            a: self.a.wrapping_add(index * run.a),
-            b: self.b.wrapping_add(index * run.b),
-            keep: self.keep.wrapping_add(index * run.keep),
-            fetch: Fetch { at: self.fetch.at.wrapping_add(fetch), ..self.fetch },
-            copy: RowCopy {
-                from: self.copy.from.wrapping_add(from),
-                to: self.copy.to.wrapping_add(to),
-                ..self.copy
-            },
-            row: self.row + index * run.row,
-            col: self.col + index * run.col,
-            ..*self
-        }
-    }
-}
-
-/// Cache lines to ask for, some every few steps of k.
-#[derive(Clone, Copy)]
-pub(super) struct Fetch<T> {
-    /// The first line.
-    pub(super) at: *const T,
-    /// How many rows of lines there are.
-    pub(super) rows: usize,
-    /// From a row's first line to the next one's.
-    pub(super) stride: usize,
-    /// How many adjacent lines a row has.
-    pub(super) lines: usize,
-    /// How many rows to ask for at a time.
-    pub(super) at_once: usize,
-}
-
-/// Rows as wide as a tile to copy, one every few steps of k.
-#[derive(Clone, Copy)]
-pub(super) struct RowCopy<T> {
-    pub(super) from: *const T,
-    /// From one row to the next, where they are read.
-    pub(super) stride: usize,
-    pub(super) rows: usize,
-    /// Where they are written, one after the other.
-    pub(super) to: *mut T,
-}
-
-impl<T> Fetch<T> {
-    /// Nothing.
-    pub(super) const NONE: Self =
-        Fetch { at: std::ptr::null(), rows: 0, stride: 0, lines: 0, at_once: 1 };
-}
-
-impl<T> RowCopy<T> {
-    /// Nothing.
-    pub(super) const NONE: Self =
-        RowCopy { from: std::ptr::null(), stride: 0, rows: 0, to: std::ptr::null_mut() };
 }
 
 /// Computes a run of tiles of one shape, of which it is given the first.
@@ -248,17 +132,12 @@ impl<T: Float, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SI
     #[inline(always)]
     fn run<S: Simd<T>>(self, simd: S) {
         let RunKernel(first, run) = self;
-        let mut index = 0;
-        loop {
+        for index in 0..run.tiles {
             let tile = first.after(run, index);
             // SAFETY: `run` is the only one to make this, and its caller vouches for the contract.
             unsafe {
                 let acc = sums::of_tile::<T, S, ROWS, VECTORS, LIES, SIDE>(simd, &tile);
                 finish(simd, &tile, acc);
-            }
-            index += 1;
-            if index == run.tiles {
-                break;
             }
         }
     }
@@ -403,11 +282,12 @@ unsafe fn write_from_memory<T: Float, S: Simd<T>, const ROWS: usize, const VECTO
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::run::{Fetch, RowCopy};
     use super::*;
     use crate::arch::Token;
     use crate::isa::Isa;
 
-    /// Calls every function there is for a tile that is called by itself, without a step, whose last vector
+    /// Calls every function there is for a run, of one tile without a step, whose last vector
     /// is a column short.
     struct EveryShape;
 
@@ -425,7 +305,7 @@ pub(super) mod tests {
                             if shape.exists::<T, S>() {
                                 // SAFETY: it is the tile that `check` makes.
                                 check(simd, shape, |tile| unsafe {
-                                    super::run(simd, shape, tile, &Run::ONE)
+                                    super::run(simd, shape, tile, &Run::one())
                                 });
                                 count += 1;
                             }

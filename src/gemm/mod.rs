@@ -30,6 +30,8 @@ mod plan;
 mod portable;
 mod product;
 #[cfg(any(target_arch = "x86_64", test))]
+mod run;
+#[cfg(any(target_arch = "x86_64", test))]
 mod short;
 #[cfg(any(target_arch = "x86_64", test))]
 mod stream;

@@ -2,9 +2,10 @@
 //!
 //! A tile that lies along C's rows is finished in its registers by the microkernel.
 //! What is here is the rest: a C with strides, and tiles computed as their own transpose.
-//! They go through a buffer in L1, and from there row by row of C. Both ways round alike.
+//! They go through a buffer in L1, and from there row by row of C, turned ones a block of as many rows as vectors have
+//! lanes at a time.
 
-use super::{Epilogue, tile};
+use super::Epilogue;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 
@@ -116,7 +117,7 @@ impl<T: Float> Output<T> {
 /// The most elements of a block that is transposed: as many vectors as one has lanes.
 const BUFFER: usize = 16 * 16;
 
-/// A buffer for one, aligned to a cache line.
+/// A buffer for a transposed block, aligned to a cache line.
 #[repr(C, align(64))]
 struct TileBuffer<T>([T; BUFFER]);
 
@@ -153,7 +154,6 @@ impl<T: Float> Kernel<T> for WriteTile<'_, T> {
                 }
                 return;
             }
-            debug_assert!(rows <= tile::MAX_ROWS);
             let mut buffer = TileBuffer::<T>::new();
             let turned = buffer.as_mut_ptr().cast::<T>();
             for r in (0..rows).step_by(S::LANES) {

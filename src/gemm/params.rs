@@ -98,7 +98,7 @@ fn is_near<T: Float, S: Simd<T>>(b: Matrix<T>, k: usize, tiles: usize, cache: us
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
     pub(super) tile: TileSize,
-    /// Whether all tiles of a shape are computed in one call.
+    /// Whether k is short, so that tiles see to nothing else.
     pub(super) short: bool,
     /// Whether a part's columns of B are half of the second-level cache or more.
     pub(super) far: bool,

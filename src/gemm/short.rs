@@ -1,13 +1,13 @@
 //! Products with a short k.
 //!
-//! Their tiles are done so soon that calling them one by one, and having them see to
-//! what is needed next, would take longer than adding them up. Tiles of one shape are computed in one
-//! call instead, a row of C's tiles after the other.
+//! Their tiles are done so soon that having them see to what is needed next would take longer than adding them up. So
+//! they see to nothing, and those of one shape are computed in one call, a row of C's tiles after the other.
 
 use super::columns::{Columns, Panel};
 use super::driver::Rows;
-use super::microkernel::{Fetch, Lies, RowCopy, Shape, Side, Tile, finish};
+use super::microkernel::{Lies, Shape, Side, finish};
 use super::output::Output;
+use super::run::{Fetch, RowCopy, Tile};
 use super::sums;
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
@@ -153,7 +153,7 @@ mod tests {
     use crate::arch::Token;
     use crate::isa::Isa;
 
-    /// Calls every function there is for tiles that are computed in one call, with one tile.
+    /// Calls every function there is for a grid of tiles, with one tile.
     struct EveryShape;
 
     impl<T: Float> Kernel<T> for EveryShape {

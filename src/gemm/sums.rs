@@ -9,8 +9,9 @@
 //! L2. So a tile asks for a few lines every 16 or 12 steps ([`chunk`]), never for many at once.
 
 use super::groups;
-use super::microkernel::{Fetch, Lies, RowCopy, Side, Tile};
+use super::microkernel::{Lies, Side};
 use super::params::MOST_STEPS;
+use super::run::{Fetch, RowCopy, Tile};
 use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;

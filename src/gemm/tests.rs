@@ -205,6 +205,27 @@ fn blocks_change_no_bit<T: Float>(case: Case) {
 
 #[cfg(feature = "rayon")]
 #[test]
+fn one_step_may_lie_with_any_stride() {
+    let (m, n, any) = (300, 1100, isize::MAX as usize);
+    let a: Vec<f32> = (0..m).map(|i| i as f32).collect();
+    let b: Vec<f32> = (0..n).map(|j| j as f32 - 500.0).collect();
+    let want: Vec<f32> = a.iter().flat_map(|x| b.iter().map(move |y| x * y)).collect();
+    let a = MatRef::with_strides(&a, m, 1, 1, any).unwrap();
+    let b = MatRef::with_strides(&b, 1, n, any, 1).unwrap();
+    for token in tokens() {
+        for second_level in [0, 2 << 10, 20 << 10] {
+            let processor = Processor { first_level_ways: 8, second_level, halves: true };
+            let mut c = vec![f32::NAN; m * n];
+            let c_view = MatMut::new(&mut c, m, n).unwrap();
+            let (alpha, beta, epilogue) = (1.0, 0.0, Epilogue::None);
+            let mut product = Product { alpha, a, b, beta, c: c_view, epilogue };
+            native::run_as(&mut product, token, Par::Seq, processor, None);
+            assert!(c == want, "{token:?} with a cache of {second_level} bytes");
+        }
+    }
+}
+
+#[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let shapes =
         [(300, 200, 150), (33, 1000, 300), (1000, 33, 300), (8, 2000, 600), (257, 16, 999)];

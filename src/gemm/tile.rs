@@ -24,7 +24,7 @@ pub(super) const MAX_ROWS: usize = 14;
 /// The fewest rows, of C or of a thread's part of it, that are cut into half tiles.
 const LEAST_HALVED: usize = 32;
 
-/// Steps of k from which a product is a long one: tiles are tall, are called one by one, and see to what
+/// Steps of k from which a product is a long one: tiles are tall, and see to what
 /// is needed next. Products of 64 steps are 5 to 30 % faster for being short; most of those of 96 steps
 /// are faster, too, and of those of 128 only some.
 pub(super) const LONG_STEPS: usize = 104;

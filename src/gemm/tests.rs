@@ -203,7 +203,6 @@ fn blocks_change_no_bit<T: Float>(case: Case) {
     }
 }
 
-#[cfg(feature = "rayon")]
 #[test]
 fn one_step_may_lie_with_any_stride() {
     let (m, n, any) = (300, 1100, isize::MAX as usize);
@@ -225,6 +224,7 @@ fn one_step_may_lie_with_any_stride() {
     }
 }
 
+#[cfg(feature = "rayon")]
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let shapes =

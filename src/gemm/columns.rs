@@ -26,6 +26,8 @@ pub(super) struct Columns<T> {
     pub(super) short: bool,
     /// Whether B is [so large](Blocks::far) that it may lie beyond the second-level cache.
     far: bool,
+    /// As in [`Blocks`], where it is read in place.
+    steps_from_afar: usize,
     /// Ways of the first-level cache.
     pub(super) ways: usize,
     /// 0 past the last block.
@@ -71,12 +73,24 @@ impl<T: Float> Columns<T> {
         blocks: &Blocks,
         buffer: *mut T,
     ) -> Self {
-        let &Blocks { tile, short, far, ways, .. } = blocks;
+        let &Blocks { tile, short, far, steps_from_afar, ways, .. } = blocks;
         let panel_cols = tile.cols::<T, S>();
         let (state, cols) = (State::Unpacked, left.min(blocks.nc));
         let whole_panels = tile.whole_panels::<T, S>(cols);
-        let block =
-            Columns { b, k, tile, short, far, ways, cols, panel_cols, whole_panels, state, buffer };
+        let block = Columns {
+            b,
+            k,
+            tile,
+            short,
+            far,
+            steps_from_afar,
+            ways,
+            cols,
+            panel_cols,
+            whole_panels,
+            state,
+            buffer,
+        };
         let whole = left / S::LANES;
         if b.col_stride != 1 || whole == 0 {
             return block;
@@ -133,6 +147,12 @@ impl<T: Float> Columns<T> {
     pub(super) fn is_fetched(&self, tiles: usize) -> bool {
         let least = if self.b.col_stride == 1 { 2 } else { 8 };
         self.far && self.cols > 0 && tiles >= least
+    }
+
+    /// How many steps ahead its tiles fetch it from beyond the second-level cache; 0 if they do not.
+    #[inline(always)]
+    pub(super) fn steps_from_afar(&self) -> usize {
+        if self.state == State::InPlace { self.steps_from_afar } else { 0 }
     }
 
     /// Whether a tile of the first rows has to see to the packing of its panel.

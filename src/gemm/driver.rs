@@ -177,6 +177,9 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
             let (side, (b, b_stride), b_distance) = match copy {
                 _ if keeps_b => (Side::KeepsB, columns.place(j), columns.panel_cols),
                 Some(_) => (Side::Copies, (panel.data, panel.stride), columns.panel_distance()),
+                None if columns.steps_from_afar() > 0 => {
+                    (Side::FetchesFromAfar, (panel.data, panel.stride), columns.panel_distance())
+                }
                 None => (Side::Fetches, (panel.data, panel.stride), columns.panel_distance()),
             };
             let first = Tile {
@@ -187,6 +190,7 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
                 b_stride,
                 // Of one step there may be any stride.
                 b_ahead: b_stride.wrapping_mul(steps_ahead::<T>(b_stride, columns.ways)),
+                steps_from_afar: columns.steps_from_afar(),
                 keep: columns.packed_at(j),
                 fetch,
                 copy: copy.unwrap_or(RowCopy::NONE),

@@ -45,6 +45,8 @@ pub(super) enum Side {
     Nothing,
     /// It fetches what it, or the next tile, will need.
     Fetches,
+    /// It fetches, and B, which it reads where it lies, from beyond the second-level cache.
+    FetchesFromAfar,
     /// It fetches, and packs B, which it reads where it lies.
     KeepsB,
     /// It fetches, and copies rows of the next block of B.
@@ -105,6 +107,23 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(
         }
         (Lies::InSteps, Side::Fetches, 4) => call!(InSteps, Fetches, 4, 1 2 3 4 5 6),
         (Lies::InSteps, Side::Fetches, 8) => call!(InSteps, Fetches, 8, 1 2),
+        (Lies::InSteps, Side::FetchesFromAfar, 2) => {
+            call!(InSteps, FetchesFromAfar, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InSteps, Side::FetchesFromAfar, 1) => {
+            call!(InSteps, FetchesFromAfar, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InSteps, Side::FetchesFromAfar, 4) => {
+            call!(InSteps, FetchesFromAfar, 4, 1 2 3 4 5 6)
+        }
+        (Lies::InSteps, Side::FetchesFromAfar, 8) => call!(InSteps, FetchesFromAfar, 8, 1 2),
+        (Lies::InRows, Side::FetchesFromAfar, 2) => {
+            call!(InRows, FetchesFromAfar, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
+        (Lies::InRows, Side::FetchesFromAfar, 4) => call!(InRows, FetchesFromAfar, 4, 1 2 3 4 5 6),
+        (Lies::InRows, Side::FetchesFromAfar, 1) => {
+            call!(InRows, FetchesFromAfar, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
         (Lies::InRows, Side::Fetches, 2) => {
             call!(InRows, Fetches, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
@@ -346,6 +365,7 @@ pub(super) mod tests {
             b: std::ptr::dangling(),
             b_stride: 0,
             b_ahead: 0,
+            steps_from_afar: 0,
             keep: std::ptr::null_mut(),
             fetch: Fetch::NONE,
             copy: RowCopy::NONE,

@@ -32,7 +32,7 @@ pub(super) fn run_as<T: Float>(
 ) {
     let mut job = Job::new(product);
     let wanted = wanted.filter(|&way| job.can_go(way));
-    let way = wanted.unwrap_or_else(|| token.run(BestWay(&job)));
+    let way = wanted.unwrap_or_else(|| token.run(BestWay(&job, processor)));
     let work = job.work(processor.second_level);
     if way == Way::Rows {
         job = job.turned();

@@ -11,6 +11,7 @@
 
 use super::driver::Job;
 use super::output::Matrix;
+use super::stream;
 use super::tile::{TALL_VECTORS, TileSize, is_short, wide_vectors};
 use crate::arch::{Simd, processor};
 use crate::float::Float;
@@ -102,6 +103,9 @@ pub(super) struct Blocks {
     pub(super) short: bool,
     /// Whether a part's columns of B are half of the second-level cache or more.
     pub(super) far: bool,
+    /// How many steps ahead B is fetched from beyond the second-level cache, where one tile of rows reads it once; 0
+    /// where it is not.
+    pub(super) steps_from_afar: usize,
     /// Ways of the first-level cache.
     pub(super) ways: usize,
     /// Steps of k.
@@ -158,6 +162,19 @@ pub(super) fn steps_ahead<T>(stride: usize, ways: usize) -> usize {
     (ways.saturating_sub(6).max(1) * sets).min(MOST)
 }
 
+/// How many steps ahead of a tile rows of B, `stride` elements apart, are fetched into a second-level cache of `cache`
+/// bytes from beyond it.
+///
+/// As in [`steps_ahead`], rows a power of two apart fall into the same sets: half of what these hold is for the rows
+/// that are fetched.
+fn steps_from_afar<T>(stride: usize, cache: usize) -> usize {
+    const LEAST: usize = 32;
+    const MOST: usize = 128;
+    let bytes = stride.wrapping_mul(size_of::<T>());
+    let rows = (cache / 2).checked_shr(bytes.trailing_zeros()).unwrap_or(0);
+    rows.clamp(LEAST, MOST)
+}
+
 impl Blocks {
     /// The blocks for `part_rows` × `part_cols` of a product. Blocks of k have like sizes, and depend on
     /// neither the part nor the processor.
@@ -188,10 +205,12 @@ impl Blocks {
         // A part, or its last block, may have few rows of many.
         let most_vectors = if in_rows { TALL_VECTORS } else { usize::MAX };
         let b_bytes = part_cols.saturating_mul(k).saturating_mul(size_of::<T>());
+        let is_afar = tiles == 1 && part_rows > stream::MOST_OWN_ROWS && b_bytes > cache;
         Blocks {
             tile,
             short,
             far: b_bytes >= cache / 2,
+            steps_from_afar: if is_afar { steps_from_afar::<T>(b.row_stride, cache) } else { 0 },
             ways: processor.first_level_ways,
             kc,
             mc,
@@ -234,7 +253,7 @@ impl Processor {
 
 #[cfg(test)]
 mod tests {
-    use super::steps_ahead;
+    use super::{steps_ahead, steps_from_afar};
 
     #[test]
     fn rows_that_share_a_set_are_fetched_fewer_steps_ahead() {
@@ -245,5 +264,19 @@ mod tests {
         assert_eq!([512, 3 * 256].map(|stride| steps_ahead::<f64>(stride, 8)), [2, 4]);
         assert_eq!([512, 1024].map(|stride| steps_ahead::<f32>(stride, 12)), [8, 6]);
         assert_eq!([1, 784, 1000].map(|stride| steps_ahead::<f32>(stride, 4)), [8; 3]);
+    }
+
+    #[test]
+    fn what_is_fetched_from_afar_stays_in_the_second_level_cache() {
+        let steps =
+            |cache| [1024, 2048, 4096, 8192].map(|cols| steps_from_afar::<f32>(cols, cache));
+        assert_eq!(steps(1 << 20), [128, 64, 32, 32]);
+        assert_eq!(steps(2 << 20), [128, 128, 64, 32]);
+        assert_eq!(steps_from_afar::<f64>(1024, 1 << 20), 64);
+        assert_eq!(
+            [1, 1000, 3000, 3072].map(|cols| steps_from_afar::<f32>(cols, 1 << 20)),
+            [128; 4]
+        );
+        assert_eq!(steps_from_afar::<f32>(0, 1 << 20), 32);
     }
 }

@@ -5,7 +5,7 @@
 //! prices depend on shapes, strides and the instruction set alone.
 
 use super::driver::Job;
-use super::params::{IN_PLACE_TILES, blocks_of_k, in_place_cols};
+use super::params::{IN_PLACE_TILES, Processor, blocks_of_k, in_place_cols};
 use super::tile::{TALL_VECTORS, TileSize, has_32, wide_vectors};
 use super::{dot, multiply_adds, stream};
 use crate::arch::{Kernel, Simd};
@@ -68,16 +68,17 @@ impl Way {
 }
 
 /// Asks for the cheapest way.
-pub(super) struct BestWay<'a, T>(pub(super) &'a Job<T>);
+pub(super) struct BestWay<'a, T>(pub(super) &'a Job<T>, pub(super) Processor);
 
 impl<T: Float> Kernel<T> for BestWay<'_, T> {
     type Output = Way;
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, _simd: S) -> Way {
-        let job = self.0;
+        let BestWay(job, processor) = self;
         if job.can_go(Way::Stream) && stream::is_large::<T, S>(job) {
-            return Way::Stream;
+            let tiles = processor.halves && stream::can_be_tiles::<T, S>(job);
+            return if tiles { Way::Columns } else { Way::Stream };
         }
         let ways: &[Way] = match job.fills_lanes::<S>() {
             true if job.can_go(Way::Stream) => &[Way::Columns, Way::Stream],

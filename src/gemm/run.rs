@@ -15,6 +15,8 @@ pub(super) struct Tile<'a, T> {
     pub(super) b_stride: usize,
     /// From a step's row of B to the one that is fetched at that step.
     pub(super) b_ahead: usize,
+    /// How many steps ahead a tile that fetches from afar does so.
+    pub(super) steps_from_afar: usize,
     /// Where a tile that keeps B packs it.
     pub(super) keep: *mut T,
     /// What to fetch for later while the tile is computed.

@@ -53,6 +53,7 @@ pub(super) unsafe fn multiply<T: Float, S: Simd<T>>(
                 b,
                 b_stride,
                 b_ahead: 0,
+                steps_from_afar: 0,
                 keep: std::ptr::null_mut(),
                 fetch: Fetch::NONE,
                 copy: RowCopy::NONE,

@@ -2,14 +2,15 @@
 //!
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
-//! ahead. Here some rows of B are read side by side along their whole length, and their sum
-//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1 or L2. The sums
-//! are taken in groups, which are added in order.
+//! ahead. Here some rows of B are read side by side along their whole length, and
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1 or L2. Where there are
+//! rows enough for tiles to be as fast, sums are taken in the order in which tiles take them ([`groups`]).
 
 use super::driver::Job;
 use super::groups;
-use super::output::{Matrix, write_vector};
-use super::tile::has_32;
+use super::output::{Matrix, Output, write_vector};
+use super::params::steps_of_a_block;
+use super::tile::{has_32, is_short};
 use crate::arch::{Kernel, Simd};
 use crate::float::Float;
 use std::ops::Range;
@@ -26,6 +27,11 @@ const HUGE: usize = 128 << 10;
 /// Whether B is so large that reading it is most of the work.
 pub(super) const fn is_large<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
     vectors_of_b::<T, S>(job) >= LARGE
+}
+
+/// Whether tiles read a large B as fast, on a processor that has half tiles.
+pub(super) fn can_be_tiles<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
+    !has_own_order(job.rows) && has_32::<T, S>() && !is_short(job.cols, job.k)
 }
 
 /// Vectors that B would fill.
@@ -46,6 +52,7 @@ pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors: us
     }
 }
 
+const ONE_STEP: usize = 1;
 const LEAST_STEPS: usize = 4;
 const STEPS: usize = 8;
 const MANY_STEPS: usize = 12;
@@ -54,18 +61,26 @@ const MOST_STEPS: usize = 16;
 /// Rows for which there is little to do for a row of B.
 const FEW_ROWS: usize = 2;
 
+/// The most rows that are not added up as tiles do: earlier groups are read so often then that it takes 3 to 6 % longer.
+pub(super) const MOST_OWN_ROWS: usize = 3;
+
+/// Steps of k of their groups, of which the rows read side by side are a sum of their own.
+const OWN_GROUP: usize = 16 * STEPS;
+
 /// Rows for which there is much.
 const MANY_ROWS: usize = 6;
 
 /// The most rows that have two vectors of sums each in 16 registers, with what they are made of.
 const WIDE_ROWS: usize = 6;
 
-/// The least of a [group](groups)'s terms, each of which is a few rows of B.
-const LEAST_GROUP: usize = 16;
-
-/// Bytes of sums, at most, and as many of earlier groups. They may come from L2: each pass over some rows of B begins
-/// slowly, so these are to be read far along.
+/// Bytes of sums, at most, and as many of earlier groups at each [level](groups::levels). They may come from L2: each
+/// pass over some rows of B begins slowly, so these are to be read far along.
 const SUM_BYTES: usize = 64 << 10;
+
+/// Whether so many rows are added up in an order of their own.
+const fn has_own_order(rows: usize) -> bool {
+    rows <= MOST_OWN_ROWS
+}
 
 /// Some columns of a product of at most [`MOST_ROWS`] rows, whose B lies in rows.
 pub(super) struct StreamPart<'a, T> {
@@ -83,16 +98,16 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
         let most = SUM_BYTES / size_of::<T>() / job.rows / S::LANES * S::LANES;
         let blocks = cols.len().div_ceil(most);
         let block = cols.len().div_ceil(blocks).next_multiple_of(S::LANES);
-        T::with_scratch(2 * job.rows * block, |sums| {
+        let most_sums = job.rows * block;
+        T::with_scratch((1 + groups::levels::<T>()) * most_sums, |memory| {
+            let (sums, waiting) = memory.split_at_mut(most_sums);
             for col in cols.clone().step_by(block) {
                 let len = block.min(cols.end - col);
-                let (sums, before) = sums.split_at_mut(job.rows * block);
-                let used = job.rows * len.next_multiple_of(S::LANES);
-                let (sums, before) = (&mut sums[..used], &mut before[..used]);
+                let sums = &mut sums[..job.rows * len.next_multiple_of(S::LANES)];
                 macro_rules! call {
                     ($($rows:literal)*) => {
                         match job.rows {
-                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums, before }),)*
+                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums, waiting }),)*
                             rows => unreachable!("{rows} rows are not for this way"),
                         }
                     };
@@ -103,100 +118,140 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
     }
 }
 
-/// `len` columns from `col` on, and the sums of `ROWS` rows, vector by vector of columns: of the steps of a
-/// group so far, and of the groups before.
+/// `len` columns from `col` on of `ROWS` rows.
 struct Block<'a, 'b, T, const ROWS: usize> {
     job: &'a Job<T>,
     col: usize,
     len: usize,
+    /// Sums of the group so far: `ROWS` vectors for each vector of columns.
     sums: &'b mut [T],
-    before: &'b mut [T],
+    /// As many of earlier groups, level by level.
+    waiting: &'b mut [T],
 }
 
 impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd<T>>(self, simd: S) {
-        let Block { job, col, len, mut sums, mut before } = self;
-        let b = Matrix { data: job.b.at(0, col), ..job.b };
-        let steps = steps_at_once::<T, S>(ROWS, vectors_of_b::<T, S>(job));
-        let group = groups::in_order(job.k / steps, LEAST_GROUP) * steps;
-        let mut start = 0;
-        loop {
-            let end = job.k.min(start + group);
-            sums.fill(T::ZERO);
-            // SAFETY: who made the part vouches for A, B, and the columns' places in C; `sums` has ROWS
-            // vectors for each vector of columns.
-            unsafe {
-                add_group::<T, S, ROWS>(
-                    simd,
-                    (job.a, b),
-                    (start..end, steps),
-                    len,
-                    sums.as_mut_ptr(),
-                );
-            }
-            if start > 0 {
-                for (sum, &before) in sums.iter_mut().zip(&*before) {
-                    *sum += before;
-                }
-            }
-            start = end;
-            if start == job.k {
-                break;
-            }
-            std::mem::swap(&mut sums, &mut before);
+    fn run<S: Simd<T>>(mut self, simd: S) {
+        let k = self.job.k;
+        let block = steps_of_a_block(k);
+        for start in (0..k).step_by(block) {
+            let end = k.min(start + block);
+            self.add_steps_of_a_block(simd, start..end);
+            self.write(simd, &self.job.output.of_block(start == 0, end == k));
         }
-        let vectors = sums.chunks_exact(ROWS * S::LANES).zip((0..len).step_by(S::LANES));
+    }
+}
+
+impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
+    /// Adds up a block of steps of k.
+    #[inline(always)]
+    fn add_steps_of_a_block<S: Simd<T>>(&mut self, simd: S, steps: Range<usize>) {
+        let own = has_own_order(ROWS);
+        let group = if own { OWN_GROUP } else { const { groups::of_a_tile::<T>() } };
+        for (count, start) in steps.clone().step_by(group).enumerate() {
+            let end = steps.end.min(start + group);
+            let place = Group { steps: start..end, count, is_last: end == steps.end };
+            if own {
+                self.sums.fill(T::ZERO);
+            }
+            self.add_group(simd, &place);
+            if own {
+                self.join(&place);
+            }
+        }
+    }
+
+    /// Adds a group's steps to the sums, as many at once as [`steps_at_once`] says.
+    #[inline(always)]
+    fn add_group<S: Simd<T>>(&mut self, simd: S, group: &Group) {
+        let Block { job, col, len, sums, waiting } = self;
+        let at_once = steps_at_once::<T, S>(ROWS, vectors_of_b::<T, S>(job));
+        let b = Matrix { data: job.b.at(0, *col), ..job.b };
+        let Range { start, end } = group.steps;
+        let mut p = start;
+        macro_rules! passes {
+            ($n:ident if $wanted:expr) => {
+                while $wanted && p + $n <= end {
+                    let pass = Pass {
+                        sums: sums.as_mut_ptr(),
+                        waiting: waiting.as_mut_ptr(),
+                        level_len: sums.len(),
+                        begins: p == start,
+                        ends: p + $n == end,
+                        groups: group.count,
+                        is_last: group.is_last,
+                    };
+                    // SAFETY: who made the part vouches for A and B; there are as many sums as `pass` says.
+                    unsafe { add_steps::<T, S, ROWS, $n>(simd, job.a, b, p, *len, pass) };
+                    p += $n;
+                }
+            };
+        }
+        passes!(MOST_STEPS if ROWS >= MANY_ROWS && at_once == MOST_STEPS);
+        passes!(MANY_STEPS if ROWS >= MANY_ROWS && at_once >= MANY_STEPS);
+        passes!(STEPS if at_once == STEPS);
+        passes!(LEAST_STEPS if true);
+        passes!(ONE_STEP if true);
+    }
+
+    /// Adds the sums of earlier groups that wait for this one's, or has these wait.
+    #[inline(always)]
+    fn join(&mut self, group: &Group) {
+        let Block { sums, waiting, .. } = self;
+        let len = sums.len();
+        let level = groups::join::<T>(group.count, group.is_last, |level| {
+            for (sum, &before) in sums.iter_mut().zip(&waiting[level * len..]) {
+                *sum += before;
+            }
+        });
+        if !group.is_last {
+            waiting[level * len..][..len].copy_from_slice(sums);
+        }
+    }
+
+    /// Writes the sums to C.
+    #[inline(always)]
+    fn write<S: Simd<T>>(&self, simd: S, output: &Output<T>) {
+        let vectors = self.sums.chunks_exact(ROWS * S::LANES).zip((0..self.len).step_by(S::LANES));
         for (sums, j) in vectors {
             for i in 0..ROWS {
                 let x = simd.load(&sums[i * S::LANES..]);
-                // SAFETY: as above.
+                // SAFETY: who made the part vouches for the columns' places in C.
                 unsafe {
-                    write_vector(simd, &job.output, x, i, col + j, S::LANES.min(len - j));
+                    write_vector(simd, output, x, i, self.col + j, S::LANES.min(self.len - j));
                 }
             }
         }
     }
 }
 
-/// Adds a group's steps of k to the sums, as many at once as [`steps_at_once`] says.
-///
-/// # Safety
-/// As [`add_steps`].
-#[inline(always)]
-unsafe fn add_group<T: Float, S: Simd<T>, const ROWS: usize>(
-    simd: S,
-    (a, b): (Matrix<T>, Matrix<T>),
-    (steps, at_once): (Range<usize>, usize),
-    len: usize,
+/// A group of steps.
+struct Group {
+    steps: Range<usize>,
+    /// The groups before it.
+    count: usize,
+    /// Whether it is the last of a block of k.
+    is_last: bool,
+}
+
+/// What is done with sums before and after some steps of a group are added: where rows have their own order the steps'
+/// sum is added, and what follows counts for the others.
+#[derive(Clone, Copy)]
+struct Pass<T> {
     sums: *mut T,
-) {
-    let mut p = steps.start;
-    // SAFETY: the caller vouches for the steps and for the sums.
-    unsafe {
-        while ROWS >= MANY_ROWS && at_once == MOST_STEPS && p + MOST_STEPS <= steps.end {
-            add_steps::<T, S, ROWS, MOST_STEPS>(simd, a, b, p, len, sums);
-            p += MOST_STEPS;
-        }
-        while ROWS >= MANY_ROWS && at_once >= MANY_STEPS && p + MANY_STEPS <= steps.end {
-            add_steps::<T, S, ROWS, MANY_STEPS>(simd, a, b, p, len, sums);
-            p += MANY_STEPS;
-        }
-        while at_once == STEPS && p + STEPS <= steps.end {
-            add_steps::<T, S, ROWS, STEPS>(simd, a, b, p, len, sums);
-            p += STEPS;
-        }
-        while p + LEAST_STEPS <= steps.end {
-            add_steps::<T, S, ROWS, LEAST_STEPS>(simd, a, b, p, len, sums);
-            p += LEAST_STEPS;
-        }
-        while p < steps.end {
-            add_steps::<T, S, ROWS, 1>(simd, a, b, p, len, sums);
-            p += 1;
-        }
-    }
+    waiting: *mut T,
+    /// How many sums wait at a level.
+    level_len: usize,
+    /// Whether the steps are the group's first.
+    begins: bool,
+    /// Whether they are its last.
+    ends: bool,
+    /// The groups before this one.
+    groups: usize,
+    /// Whether the group is the last of a block of k.
+    is_last: bool,
 }
 
 /// Adds `N` steps of k, from `p` on, to the sums.
@@ -211,7 +266,7 @@ unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
     b: Matrix<T>,
     p: usize,
     len: usize,
-    sums: *mut T,
+    pass: Pass<T>,
 ) {
     let is_wide = has_32::<T, S>() || ROWS <= WIDE_ROWS;
     // SAFETY: the caller vouches for the steps of A and B, and for the sums.
@@ -220,17 +275,17 @@ unsafe fn add_steps<T: Float, S: Simd<T>, const ROWS: usize, const N: usize>(
         let mut j = 0;
         while is_wide && j + 2 * S::LANES <= len {
             let b = Matrix { data: b.at(p, j), ..b };
-            factors.add_columns::<2, false>(simd, b, 2 * S::LANES, sums.add(j * ROWS));
+            factors.add_columns::<2, false>(simd, b, 2 * S::LANES, pass, j * ROWS);
             j += 2 * S::LANES;
         }
         while j + S::LANES <= len {
             let b = Matrix { data: b.at(p, j), ..b };
-            factors.add_columns::<1, false>(simd, b, S::LANES, sums.add(j * ROWS));
+            factors.add_columns::<1, false>(simd, b, S::LANES, pass, j * ROWS);
             j += S::LANES;
         }
         if j < len {
             let b = Matrix { data: b.at(p, j), ..b };
-            factors.add_columns::<1, true>(simd, b, len - j, sums.add(j * ROWS));
+            factors.add_columns::<1, true>(simd, b, len - j, pass, j * ROWS);
         }
     }
 }
@@ -266,7 +321,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
         factors
     }
 
-    /// Adds rows of B, each times its factors, to `VECTORS` vectors of every row of sums.
+    /// Adds rows of B, each times its factors, to `VECTORS` vectors of every row of sums, which begin at element `at`.
     ///
     /// # Safety
     /// B has `N` rows of `cols` adjacent columns to read: whole vectors, or one that is `CUT`. There are as many
@@ -277,13 +332,19 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
         simd: S,
         b: Matrix<T>,
         cols: usize,
-        sums: *mut T,
+        pass: Pass<T>,
+        at: usize,
     ) {
         const { assert!(!CUT || VECTORS == 1) };
+        let own = has_own_order(ROWS);
+        let sums = pass.sums.wrapping_add(at);
         let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
         let mut x = [simd.splat(T::ZERO); VECTORS];
-        // SAFETY: the caller vouches for B and for the sums.
+        // SAFETY: the caller vouches for B and for the sums; of those that wait only what a pass has stored is read.
         unsafe {
+            if !own && !pass.begins {
+                acc = Self::load(simd, sums);
+            }
             let mut from = b.data;
             for s in 0..N {
                 for j in 0..VECTORS {
@@ -303,12 +364,47 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
                 }
                 from = from.wrapping_add(b.row_stride);
             }
+            let mut add = |sums| {
+                let before = Self::load::<VECTORS>(simd, sums);
+                for i in 0..ROWS {
+                    for j in 0..VECTORS {
+                        acc[i][j] = simd.add(before[i][j], acc[i][j]);
+                    }
+                }
+            };
+            if own {
+                add(sums);
+            }
+            let mut to = sums;
+            if !own && pass.ends {
+                let waiting = |level| pass.waiting.wrapping_add(level * pass.level_len + at);
+                let level =
+                    groups::join::<T>(pass.groups, pass.is_last, |level| add(waiting(level)));
+                if !pass.is_last {
+                    to = waiting(level);
+                }
+            }
             for j in 0..VECTORS {
                 for i in 0..ROWS {
-                    let sum = sums.add((j * ROWS + i) * S::LANES);
-                    simd.store_ptr(simd.add(simd.load_ptr(sum), acc[i][j]), sum);
+                    simd.store_ptr(acc[i][j], to.add((j * ROWS + i) * S::LANES));
                 }
             }
         }
+    }
+
+    /// The sums of `VECTORS` vectors of columns.
+    ///
+    /// # Safety
+    /// There are as many.
+    #[inline(always)]
+    unsafe fn load<const VECTORS: usize>(simd: S, sums: *const T) -> [[S::V; VECTORS]; ROWS] {
+        let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
+        for j in 0..VECTORS {
+            for i in 0..ROWS {
+                // SAFETY: the caller vouches for the vector.
+                acc[i][j] = unsafe { simd.load_ptr(sums.add((j * ROWS + i) * S::LANES)) };
+            }
+        }
+        acc
     }
 }

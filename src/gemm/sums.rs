@@ -10,23 +10,12 @@
 
 use super::groups;
 use super::microkernel::{Lies, Side};
-use super::params::MOST_STEPS;
 use super::run::{Fetch, RowCopy, Tile};
 use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::hint::cold_path;
 use std::mem::MaybeUninit;
-
-/// Levels at which sums wait for others to be added to. With one, groups are added in order, which is 0.5 %
-/// faster where there are few.
-const fn levels<T>() -> usize {
-    if groups::in_pairs::<T>() { MOST_LEVELS } else { 1 }
-}
-
-/// As many as the groups of a block of k can be halved.
-const MOST_LEVELS: usize =
-    MOST_STEPS.div_ceil(groups::LEAST_OF_A_TILE).next_power_of_two().ilog2() as usize;
 
 /// Steps of k between two looks at what else there is to do: a group has as many at least.
 pub(super) const fn chunk<T>() -> usize {
@@ -74,9 +63,11 @@ pub(super) unsafe fn of_tile<
                 if copies {
                     aside.copy::<S, VECTORS>(simd);
                 }
+                sums.look_afar(tile, left - (steps - rest), chunk);
                 sums.steps(simd, chunk);
                 rest -= chunk;
             }
+            sums.look_afar(tile, left - (steps - rest), rest);
             sums.steps(simd, rest);
             left -= steps;
             waiting.join(simd, &mut sums, left == 0);
@@ -138,17 +129,16 @@ fn is_more_than_a_group<T: Float>(steps: usize) -> bool {
     false
 }
 
-/// Sums of groups, at the levels that are the bits of `count`, the groups so far. At each they wait for
-/// those of as many groups as its bit is worth; at the last, for those of any that come.
+/// Sums of earlier groups that [wait](groups::join) for others.
 struct Waiting<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> {
-    levels: [MaybeUninit<[[S::V; VECTORS]; ROWS]>; MOST_LEVELS],
+    levels: [MaybeUninit<[[S::V; VECTORS]; ROWS]>; groups::MOST_LEVELS],
     count: usize,
 }
 
 impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> Waiting<T, S, ROWS, VECTORS> {
     #[inline(always)]
     fn new() -> Self {
-        Waiting { levels: [const { MaybeUninit::uninit() }; MOST_LEVELS], count: 0 }
+        Waiting { levels: [const { MaybeUninit::uninit() }; groups::MOST_LEVELS], count: 0 }
     }
 
     /// Adds to a group's sums those that wait for them. If it is the last these are all there are; if not,
@@ -160,20 +150,10 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> Waiting<T, S
         sums: &mut Sums<T, S, ROWS, VECTORS, LIES, SIDE>,
         is_last: bool,
     ) {
-        let last = const { levels::<T>() - 1 };
-        let mut level = 0;
-        while self.count >> level > 0 {
-            if level == last || self.count >> level & 1 == 1 {
-                // SAFETY: whoever sets a bit of the count writes sums to its level, which stay there.
-                sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
-            } else if !is_last {
-                break;
-            }
-            if level == last {
-                break;
-            }
-            level += 1;
-        }
+        let level = groups::join::<T>(self.count, is_last, |level| {
+            // SAFETY: whoever sets a bit of the count writes sums to its level, which stay there.
+            sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
+        });
         if !is_last {
             self.levels[level].write(sums.take(simd));
             self.count += 1;
@@ -198,6 +178,8 @@ struct Sums<
     a_step: usize,
     b_step: usize,
     b_ahead: usize,
+    /// From a step's row of B to the one that is fetched from afar.
+    b_afar: usize,
 }
 
 impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: u8, const SIDE: u8>
@@ -206,6 +188,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
     const IN_ROWS: bool = LIES == Lies::InRows as u8;
     const KEEPS_B: bool = SIDE == Side::KeepsB as u8;
     const FETCHES: bool = SIDE != Side::Nothing as u8;
+    const FROM_AFAR: bool = SIDE == Side::FetchesFromAfar as u8;
     const FETCHES_B: bool =
         Self::FETCHES && (Self::KEEPS_B || VECTORS > TALL_VECTORS || ROWS >= FETCHING_ROWS);
     const FETCHES_A: bool = Self::FETCHES && !Self::IN_ROWS && ROWS >= FETCHING_ROWS;
@@ -225,7 +208,22 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
         let Tile { a, b, a_stride, b_stride: b_step, b_ahead, keep, .. } = *tile;
         let (a_row, a_step) = if Self::IN_ROWS { (a_stride, 1) } else { (1, a_stride) };
         let acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
-        Sums { acc, a, b, keep, a_row, a_step, b_step, b_ahead }
+        Sums { acc, a, b, keep, a_row, a_step, b_step, b_ahead, b_afar: 0 }
+    }
+
+    /// Chooses what is fetched from afar at the next `count` of `left` steps: later rows of the panel or, where these
+    /// end, the first ones of the panel beside it.
+    #[inline(always)]
+    fn look_afar(&mut self, tile: &Tile<'_, T>, left: usize, count: usize) {
+        if Self::FROM_AFAR {
+            let ahead = tile.steps_from_afar.min(tile.k);
+            self.b_afar = if left > ahead + count / 2 {
+                ahead.wrapping_mul(tile.b_stride)
+            } else {
+                let up = (tile.k - ahead).wrapping_mul(tile.b_stride);
+                (VECTORS * S::LANES).wrapping_sub(up)
+            };
+        }
     }
 
     /// Adds the products of the next steps of k.
@@ -275,6 +273,16 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize, const LIES: 
             let b_ahead = self.b.wrapping_add(self.b_ahead);
             for j in 0..VECTORS {
                 prefetch::to_l1(b_ahead.wrapping_add(j * S::LANES));
+            }
+            if Self::FROM_AFAR {
+                prefetch::to_l1(b_ahead.wrapping_add(VECTORS * S::LANES - 1));
+            }
+        }
+        if Self::FROM_AFAR {
+            let line = 64 / size_of::<T>();
+            let b_afar = self.b.wrapping_add(self.b_afar);
+            for j in 0..VECTORS * S::LANES / line {
+                prefetch::to_l2(b_afar.wrapping_add(j * line + line - 1));
             }
         }
         if Self::FETCHES_A {
@@ -395,12 +403,19 @@ mod tests {
             let steps = [
                 1, 11, 12, 13, 24, 25, 48, 49, 64, 97, 103, 104, 128, 160, 300, 416, 512, 513, 1300,
             ];
-            // Tall, wide, and half tiles.
-            for (m, n, k, token) in
-                [(15, 40), (2, 140), (6, 70), (33, 40)].into_iter().flat_map(|(m, n)| {
-                    steps.into_iter().flat_map(move |k| tokens().map(move |token| (m, n, k, token)))
-                })
-            {
+            // Tall, wide, half, and turned tiles, and streams.
+            let shapes = [
+                (15, 40, Way::Columns),
+                (2, 140, Way::Columns),
+                (6, 70, Way::Columns),
+                (33, 40, Way::Columns),
+                (15, 20, Way::Rows),
+                (4, 40, Way::Stream),
+                (8, 70, Way::Stream),
+            ];
+            for ((m, n, way), k, token) in shapes.into_iter().flat_map(|shape| {
+                steps.into_iter().flat_map(move |k| tokens().map(move |token| (shape, k, token)))
+            }) {
                 let mut vec = |len: usize| -> Vec<$float> {
                     (0..len).map(|_| random.normal() as $float).collect()
                 };
@@ -415,7 +430,7 @@ mod tests {
                 };
                 let processor =
                     Processor { first_level_ways: 8, second_level: 1 << 20, halves: m == 33 };
-                native::run_as(&mut product, token, Par::Seq, processor, Some(Way::Columns));
+                native::run_as(&mut product, token, Par::Seq, processor, Some(way));
                 let steps: Vec<usize> = (0..k).collect();
                 for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                     let blocks = steps.chunks(steps_of_a_block(k)).map(|block| {
@@ -429,7 +444,7 @@ mod tests {
                     assert_eq!(
                         c[i * n + j].to_bits(),
                         wanted.to_bits(),
-                        "{m} × {n} × {k}, {token:?}"
+                        "{m} × {n} × {k}, {way:?}, {token:?}"
                     );
                 }
             }

@@ -170,6 +170,9 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         (20, 64, 600),
         // A in rows that only half tiles read where it lies.
         (64, 600, 110),
+        // Streams, or tiles where these are half ones.
+        (4, 1100, 600),
+        (8, 1100, 600),
     ];
     let layouts = [
         (Layout::Rows, Layout::Rows),

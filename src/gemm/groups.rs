@@ -38,29 +38,33 @@ pub(super) const fn levels<T>() -> usize {
 pub(super) const MOST_LEVELS: usize =
     MOST_STEPS.div_ceil(LEAST_OF_A_TILE).next_power_of_two().ilog2() as usize;
 
-/// Has `add` add the sums that wait at a level to those of a group, level by level: those that wait for this group,
-/// or all if it is the last. Returns the level at which the result is to wait, if it is not.
+/// Runs `$add` for each `$level` whose sums are added to those of a group after `$count` others. Is the level at which the
+/// result waits, unless the group is the last: to that all that wait are added.
 ///
-/// Sums wait at the levels that are the bits of `count`, the groups so far: at each for those of as many groups as its
-/// bit is worth, at the last for those of any that come.
+/// Sums wait at the levels that are the bits of the number of groups so far: at each for those of as many groups as its
+/// bit is worth, at the last for those of any that come. (A closure would be compiled for the plain target.)
 #[cfg(any(target_arch = "x86_64", test))]
-#[inline(always)]
-pub(super) fn join<T>(count: usize, is_last: bool, mut add: impl FnMut(usize)) -> usize {
-    let last = const { levels::<T>() - 1 };
-    let mut level = 0;
-    while count >> level > 0 {
-        if level == last || count >> level & 1 == 1 {
-            add(level);
-        } else if !is_last {
-            break;
+macro_rules! join {
+    ($float:ty, $count:expr, $is_last:expr, $level:ident => $add:expr) => {{
+        let (count, is_last): (usize, bool) = ($count, $is_last);
+        let last = const { $crate::gemm::groups::levels::<$float>() - 1 };
+        let mut $level = 0;
+        while count >> $level > 0 {
+            if $level == last || count >> $level & 1 == 1 {
+                $add;
+            } else if !is_last {
+                break;
+            }
+            if $level == last {
+                break;
+            }
+            $level += 1;
         }
-        if level == last {
-            break;
-        }
-        level += 1;
-    }
-    level
+        $level
+    }};
 }
+#[cfg(any(target_arch = "x86_64", test))]
+pub(super) use join;
 
 /// The most steps of k of a group of the [portable engine](super::portable).
 pub(super) const fn of_a_call<T>() -> usize {

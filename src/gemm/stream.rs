@@ -201,7 +201,7 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
     fn join(&mut self, group: &Group) {
         let Block { sums, waiting, .. } = self;
         let len = sums.len();
-        let level = groups::join::<T>(group.count, group.is_last, |level| {
+        let level = groups::join!(T, group.count, group.is_last, level => {
             for (sum, &before) in sums.iter_mut().zip(&waiting[level * len..]) {
                 *sum += before;
             }
@@ -364,22 +364,14 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
                 }
                 from = from.wrapping_add(b.row_stride);
             }
-            let mut add = |sums| {
-                let before = Self::load::<VECTORS>(simd, sums);
-                for i in 0..ROWS {
-                    for j in 0..VECTORS {
-                        acc[i][j] = simd.add(before[i][j], acc[i][j]);
-                    }
-                }
-            };
-            if own {
-                add(sums);
-            }
             let mut to = sums;
-            if !own && pass.ends {
+            if own {
+                acc = Self::add(simd, sums, acc);
+            } else if pass.ends {
                 let waiting = |level| pass.waiting.wrapping_add(level * pass.level_len + at);
-                let level =
-                    groups::join::<T>(pass.groups, pass.is_last, |level| add(waiting(level)));
+                let level = groups::join!(T, pass.groups, pass.is_last, level => {
+                    acc = Self::add(simd, waiting(level), acc);
+                });
                 if !pass.is_last {
                     to = waiting(level);
                 }
@@ -390,6 +382,26 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
                 }
             }
         }
+    }
+
+    /// Sums of `VECTORS` vectors of columns, plus `acc`.
+    ///
+    /// # Safety
+    /// There are as many.
+    #[inline(always)]
+    unsafe fn add<const VECTORS: usize>(
+        simd: S,
+        sums: *const T,
+        mut acc: [[S::V; VECTORS]; ROWS],
+    ) -> [[S::V; VECTORS]; ROWS] {
+        // SAFETY: the caller vouches for the sums.
+        let sums = unsafe { Self::load::<VECTORS>(simd, sums) };
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                acc[i][j] = simd.add(sums[i][j], acc[i][j]);
+            }
+        }
+        acc
     }
 
     /// The sums of `VECTORS` vectors of columns.

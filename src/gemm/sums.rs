@@ -129,7 +129,7 @@ fn is_more_than_a_group<T: Float>(steps: usize) -> bool {
     false
 }
 
-/// Sums of earlier groups that [wait](groups::join) for others.
+/// Sums of earlier groups that [wait](groups::join!) for others.
 struct Waiting<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> {
     levels: [MaybeUninit<[[S::V; VECTORS]; ROWS]>; groups::MOST_LEVELS],
     count: usize,
@@ -150,7 +150,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> Waiting<T, S
         sums: &mut Sums<T, S, ROWS, VECTORS, LIES, SIDE>,
         is_last: bool,
     ) {
-        let level = groups::join::<T>(self.count, is_last, |level| {
+        let level = groups::join!(T, self.count, is_last, level => {
             // SAFETY: whoever sets a bit of the count writes sums to its level, which stay there.
             sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
         });

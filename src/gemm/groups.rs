@@ -181,16 +181,17 @@ mod tests {
                 let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
+            // Of few rows 8 of B make a term, and groups grow with k; of others they are a tile's.
+            let streams = [
+                ((1, 448), 8, 128),
+                ((2, 4096), 8, 256),
+                ((4, 448), 1, of_a_tile),
+                ((6, 448), 1, of_a_tile),
+                ((8, 448), 1, of_a_tile),
+            ];
             // Vectors of a small B, of a large one, and of a huge one.
             for vectors in [1 << 12, 96 << 10, 160 << 10] {
-                for (rows, at_once, wanted) in [
-                    (1, 8, 128),
-                    (3, 8, 128),
-                    (4, 1, of_a_tile),
-                    (6, 1, of_a_tile),
-                    (8, 1, of_a_tile),
-                ] {
-                    let k = 448;
+                for ((rows, k), at_once, wanted) in streams {
                     let n = vectors / k * lanes + lanes;
                     let found = group(Way::Stream, (rows, k, n), at_once);
                     assert_eq!(found, wanted, "{rows} × {n} × {k}, {token:?}");

@@ -61,11 +61,12 @@ const MOST_STEPS: usize = 16;
 /// Rows for which there is little to do for a row of B.
 const FEW_ROWS: usize = 2;
 
-/// The most rows that are not added up as tiles do: earlier groups are read so often then that it takes 3 to 6 % longer.
+/// The most rows that are not added up as tiles do, which would take 3 to 6 % longer, as groups are joined so often. Of
+/// theirs, rows of B that are read side by side are a term.
 pub(super) const MOST_OWN_ROWS: usize = 3;
 
-/// Steps of k of their groups, of which the rows read side by side are a sum of their own.
-const OWN_GROUP: usize = 16 * STEPS;
+/// The least of such a group's terms.
+const LEAST_OWN_GROUP: usize = 16;
 
 /// Rows for which there is much.
 const MANY_ROWS: usize = 6;
@@ -135,7 +136,7 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     #[inline(always)]
     fn run<S: Simd<T>>(mut self, simd: S) {
         let k = self.job.k;
-        let block = steps_of_a_block(k);
+        let block = if has_own_order(ROWS) { k } else { steps_of_a_block(k) };
         for start in (0..k).step_by(block) {
             let end = k.min(start + block);
             self.add_steps_of_a_block(simd, start..end);
@@ -149,14 +150,18 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
     #[inline(always)]
     fn add_steps_of_a_block<S: Simd<T>>(&mut self, simd: S, steps: Range<usize>) {
         let own = has_own_order(ROWS);
-        let group = if own { OWN_GROUP } else { const { groups::of_a_tile::<T>() } };
+        let at_once = steps_at_once::<T, S>(ROWS, vectors_of_b::<T, S>(self.job));
+        let group = match own {
+            true => groups::in_order(steps.len() / at_once, LEAST_OWN_GROUP) * at_once,
+            false => groups::of_a_tile::<T>(),
+        };
         for (count, start) in steps.clone().step_by(group).enumerate() {
             let end = steps.end.min(start + group);
             let place = Group { steps: start..end, count, is_last: end == steps.end };
             if own {
                 self.sums.fill(T::ZERO);
             }
-            self.add_group(simd, &place);
+            self.add_group(simd, &place, at_once);
             if own {
                 self.join(&place);
             }
@@ -165,9 +170,8 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
 
     /// Adds a group's steps to the sums, as many at once as [`steps_at_once`] says.
     #[inline(always)]
-    fn add_group<S: Simd<T>>(&mut self, simd: S, group: &Group) {
+    fn add_group<S: Simd<T>>(&mut self, simd: S, group: &Group, at_once: usize) {
         let Block { job, col, len, sums, waiting } = self;
-        let at_once = steps_at_once::<T, S>(ROWS, vectors_of_b::<T, S>(job));
         let b = Matrix { data: job.b.at(0, *col), ..job.b };
         let Range { start, end } = group.steps;
         let mut p = start;

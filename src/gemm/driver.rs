@@ -177,7 +177,7 @@ unsafe fn multiply<T: Float, S: Simd<T>>(
             let (side, (b, b_stride), b_distance) = match copy {
                 _ if keeps_b => (Side::KeepsB, columns.place(j), columns.panel_cols),
                 Some(_) => (Side::Copies, (panel.data, panel.stride), columns.panel_distance()),
-                None if columns.steps_from_afar() > 0 => {
+                None if columns.steps_from_afar() > 0 && panel.vectors > 1 => {
                     (Side::FetchesFromAfar, (panel.data, panel.stride), columns.panel_distance())
                 }
                 None => (Side::Fetches, (panel.data, panel.stride), columns.panel_distance()),

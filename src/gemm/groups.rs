@@ -10,7 +10,7 @@
 #[cfg(any(target_arch = "x86_64", test))]
 use super::params::MOST_STEPS;
 
-/// Steps of k of a group of a [tile](super::sums) or a [stream](super::stream).
+/// Steps of k of a group of a [tile](super::sums), or of a [stream](super::stream) of as many rows as tiles are as fast for.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const fn of_a_tile<T>() -> usize {
     if size_of::<T>() == 4 { 48 } else { LEAST_OF_A_TILE }
@@ -184,6 +184,7 @@ mod tests {
             // Of few rows 8 of B make a term, and groups grow with k; of others they are a tile's.
             let streams = [
                 ((1, 448), 8, 128),
+                ((3, 448), 8, 128),
                 ((2, 4096), 8, 256),
                 ((4, 448), 1, of_a_tile),
                 ((6, 448), 1, of_a_tile),
@@ -192,6 +193,9 @@ mod tests {
             // Vectors of a small B, of a large one, and of a huge one.
             for vectors in [1 << 12, 96 << 10, 160 << 10] {
                 for ((rows, k), at_once, wanted) in streams {
+                    // There are three rows' terms of 4, too.
+                    let few = rows == 3 && vectors == 1 << 12;
+                    let (at_once, wanted) = if few { (4, 64) } else { (at_once, wanted) };
                     let n = vectors / k * lanes + lanes;
                     let found = group(Way::Stream, (rows, k, n), at_once);
                     assert_eq!(found, wanted, "{rows} × {n} × {k}, {token:?}");

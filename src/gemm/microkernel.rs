@@ -15,6 +15,7 @@
 //! - No pointer need be aligned.
 
 use super::output::{Output, WriteTile};
+use super::params::LEAST_ROWS_FROM_AFAR;
 use super::run::{Run, Tile};
 use super::sums;
 use super::tile::{LOW_VECTORS, TALL_VECTORS, TileSize, wide_vectors};
@@ -54,6 +55,12 @@ pub(super) enum Side {
 }
 
 impl Shape {
+    /// Whether tiles of the shape may fetch from afar: those of few rows, and of one vector, never do.
+    const fn can_fetch_from_afar(self) -> bool {
+        let most = if matches!(self.a, Lies::InRows) { TALL_VECTORS } else { LOW_VECTORS };
+        self.rows >= LEAST_ROWS_FROM_AFAR && self.vectors >= TALL_VECTORS && self.vectors <= most
+    }
+
     /// Whether there is such a function. Tiles of 8 vectors are for products of few rows; tiles that
     /// keep B or copy are whole tall or half ones.
     pub(super) const fn exists<T: Float, S: Simd<T>>(self) -> bool {
@@ -61,6 +68,8 @@ impl Shape {
         if matches!(self.side, Side::KeepsB | Side::Copies) {
             let half = TileSize::Half.rows::<T, S>();
             self.vectors == TALL_VECTORS && (self.rows == most || self.rows == half)
+        } else if matches!(self.side, Side::FetchesFromAfar) && !self.can_fetch_from_afar() {
+            false
         } else if self.vectors <= TALL_VECTORS {
             self.rows <= most
         } else if self.vectors <= LOW_VECTORS {
@@ -108,21 +117,11 @@ pub(super) unsafe fn run<T: Float, S: Simd<T>>(
         (Lies::InSteps, Side::Fetches, 4) => call!(InSteps, Fetches, 4, 1 2 3 4 5 6),
         (Lies::InSteps, Side::Fetches, 8) => call!(InSteps, Fetches, 8, 1 2),
         (Lies::InSteps, Side::FetchesFromAfar, 2) => {
-            call!(InSteps, FetchesFromAfar, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+            call!(InSteps, FetchesFromAfar, 2, 4 5 6 7 8 9 10 11 12 13 14)
         }
-        (Lies::InSteps, Side::FetchesFromAfar, 1) => {
-            call!(InSteps, FetchesFromAfar, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
-        }
-        (Lies::InSteps, Side::FetchesFromAfar, 4) => {
-            call!(InSteps, FetchesFromAfar, 4, 1 2 3 4 5 6)
-        }
-        (Lies::InSteps, Side::FetchesFromAfar, 8) => call!(InSteps, FetchesFromAfar, 8, 1 2),
+        (Lies::InSteps, Side::FetchesFromAfar, 4) => call!(InSteps, FetchesFromAfar, 4, 4 5 6),
         (Lies::InRows, Side::FetchesFromAfar, 2) => {
-            call!(InRows, FetchesFromAfar, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
-        }
-        (Lies::InRows, Side::FetchesFromAfar, 4) => call!(InRows, FetchesFromAfar, 4, 1 2 3 4 5 6),
-        (Lies::InRows, Side::FetchesFromAfar, 1) => {
-            call!(InRows, FetchesFromAfar, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+            call!(InRows, FetchesFromAfar, 2, 4 5 6 7 8 9 10 11 12 13 14)
         }
         (Lies::InRows, Side::Fetches, 2) => {
             call!(InRows, Fetches, 2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
@@ -319,7 +318,9 @@ pub(super) mod tests {
             for rows in 1..=TileSize::Tall.rows::<T, S>() {
                 for vectors in [1, TALL_VECTORS, LOW_VECTORS, 8] {
                     for a in [Lies::InSteps, Lies::InRows] {
-                        for side in [Side::Fetches, Side::KeepsB, Side::Copies] {
+                        for side in
+                            [Side::Fetches, Side::FetchesFromAfar, Side::KeepsB, Side::Copies]
+                        {
                             let shape = Shape { rows, vectors, a, side };
                             if shape.exists::<T, S>() {
                                 // SAFETY: it is the tile that `check` makes.

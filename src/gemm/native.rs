@@ -21,7 +21,7 @@ pub(super) fn run<T: Float>(product: &mut Product<'_, T>, token: Token, par: Par
     run_as(product, token, par, Processor::this(), None);
 }
 
-/// As [`run`], with blocks and tiles for `processor`, which change no bit of the
+/// As [`run`], with blocks, tiles and, of few rows, streams for `processor`, which change no bit of the
 /// result, and in the way `wanted`, if it can be gone.
 pub(super) fn run_as<T: Float>(
     product: &mut Product<'_, T>,

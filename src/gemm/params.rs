@@ -11,7 +11,6 @@
 
 use super::driver::Job;
 use super::output::Matrix;
-use super::stream;
 use super::tile::{TALL_VECTORS, TileSize, is_short, wide_vectors};
 use crate::arch::{Simd, processor};
 use crate::float::Float;
@@ -31,6 +30,9 @@ const NEAREST: usize = 24 << 10;
 
 /// Rows from which packing B a block of panels ahead pays.
 const PACKED_AHEAD_ROWS: usize = 192;
+
+/// The fewest rows of a tile that fetches B from beyond the second-level cache.
+pub(super) const LEAST_ROWS_FROM_AFAR: usize = 4;
 
 /// The fewest rows of A that are packed at a time, if there are as many.
 const LEAST_MC: usize = 64;
@@ -125,7 +127,8 @@ pub(super) struct Blocks {
 }
 
 /// How many columns of C may use A where it lies before packing it pays; `shared` is whether other threads
-/// compute parts of the product, too. (The way that a product is computed must depend on neither that nor half tiles.)
+/// compute parts of the product, too. (The way that a product is computed must not depend on that, nor on half tiles, but for
+/// [tiles and streams](super::stream::can_be_tiles) that give the same bits.)
 pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
     a: Matrix<T>,
     shared: bool,
@@ -205,7 +208,7 @@ impl Blocks {
         // A part, or its last block, may have few rows of many.
         let most_vectors = if in_rows { TALL_VECTORS } else { usize::MAX };
         let b_bytes = part_cols.saturating_mul(k).saturating_mul(size_of::<T>());
-        let is_afar = tiles == 1 && part_rows > stream::MOST_OWN_ROWS && b_bytes > cache;
+        let is_afar = tiles == 1 && part_rows >= LEAST_ROWS_FROM_AFAR && b_bytes > cache;
         Blocks {
             tile,
             short,
@@ -228,7 +231,8 @@ impl Blocks {
     }
 }
 
-/// What blocks and tiles follow beside the product. They change no bit of it.
+/// What blocks and tiles follow beside the product, and, of few rows, the choice between tiles and a stream. They change
+/// no bit of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Processor {
     /// Ways of the first-level cache for data.

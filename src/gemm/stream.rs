@@ -18,7 +18,7 @@ use std::ops::Range;
 /// The most rows of a product computed this way.
 pub(super) const MOST_ROWS: usize = 8;
 
-/// Vectors of a B that is read this way whatever the prices: what does not stay in L2.
+/// Vectors of a B that is read this way, or by tiles as fast, whatever the prices: what does not stay in L2.
 const LARGE: usize = 32 << 10;
 
 /// Vectors of a B beyond which it may lie in memory, from where fewer rows side by side arrive faster.
@@ -46,7 +46,7 @@ pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors: us
     match (rows, vectors) {
         (..=FEW_ROWS, _) => STEPS,
         (_, ..LARGE) => LEAST_STEPS,
-        (MANY_ROWS.., ..=HUGE) if has_32::<T, S>() => MOST_STEPS,
+        (MANY_ROWS.., ..=HUGE) if has_32::<T, S>() && fits_most::<T>() => MOST_STEPS,
         (MANY_ROWS.., _) if has_32::<T, S>() => MANY_STEPS,
         _ => STEPS,
     }
@@ -63,7 +63,7 @@ const FEW_ROWS: usize = 2;
 
 /// The most rows that are not added up as tiles do, which would take 3 to 6 % longer, as groups are joined so often. Of
 /// theirs, rows of B that are read side by side are a term.
-pub(super) const MOST_OWN_ROWS: usize = 3;
+const MOST_OWN_ROWS: usize = 3;
 
 /// The least of such a group's terms.
 const LEAST_OWN_GROUP: usize = 16;
@@ -77,6 +77,11 @@ const WIDE_ROWS: usize = 6;
 /// Bytes of sums, at most, and as many of earlier groups at each [level](groups::levels). They may come from L2: each
 /// pass over some rows of B begins slowly, so these are to be read far along.
 const SUM_BYTES: usize = 64 << 10;
+
+/// Whether a group has as many steps as are ever read side by side.
+const fn fits_most<T>() -> bool {
+    groups::of_a_tile::<T>() >= MOST_STEPS
+}
 
 /// Whether so many rows are added up in an order of their own.
 const fn has_own_order(rows: usize) -> bool {
@@ -100,7 +105,8 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
         let blocks = cols.len().div_ceil(most);
         let block = cols.len().div_ceil(blocks).next_multiple_of(S::LANES);
         let most_sums = job.rows * block;
-        T::with_scratch((1 + groups::levels::<T>()) * most_sums, |memory| {
+        let levels = if has_own_order(job.rows) { 1 } else { const { groups::levels::<T>() } };
+        T::with_scratch((1 + levels) * most_sums, |memory| {
             let (sums, waiting) = memory.split_at_mut(most_sums);
             for col in cols.clone().step_by(block) {
                 let len = block.min(cols.end - col);
@@ -193,25 +199,24 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
                 }
             };
         }
-        passes!(MOST_STEPS if ROWS >= MANY_ROWS && at_once == MOST_STEPS);
+        passes!(MOST_STEPS if ROWS >= MANY_ROWS && fits_most::<T>() && at_once == MOST_STEPS);
         passes!(MANY_STEPS if ROWS >= MANY_ROWS && at_once >= MANY_STEPS);
         passes!(STEPS if at_once == STEPS);
         passes!(LEAST_STEPS if true);
         passes!(ONE_STEP if true);
     }
 
-    /// Adds the sums of earlier groups that wait for this one's, or has these wait.
+    /// Adds the sums of the groups before in order, and has them wait for those that follow.
     #[inline(always)]
     fn join(&mut self, group: &Group) {
-        let Block { sums, waiting, .. } = self;
-        let len = sums.len();
-        let level = groups::join!(T, group.count, group.is_last, level => {
-            for (sum, &before) in sums.iter_mut().zip(&waiting[level * len..]) {
+        let before = &mut self.waiting[..self.sums.len()];
+        if group.count > 0 {
+            for (sum, &before) in self.sums.iter_mut().zip(&*before) {
                 *sum += before;
             }
-        });
+        }
         if !group.is_last {
-            waiting[level * len..][..len].copy_from_slice(sums);
+            before.copy_from_slice(self.sums);
         }
     }
 

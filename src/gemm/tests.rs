@@ -170,9 +170,13 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         (20, 64, 600),
         // A in rows that only half tiles read where it lies.
         (64, 600, 110),
-        // Streams, or tiles where these are half ones.
+        // Streams, of which 4 rows and more are tiles where these are half ones.
+        (1, 1100, 600),
+        (3, 1100, 600),
         (4, 1100, 600),
         (8, 1100, 600),
+        // A in rows, with a B from beyond the cache.
+        (12, 200, 600),
     ];
     let layouts = [
         (Layout::Rows, Layout::Rows),
@@ -224,6 +228,31 @@ fn one_step_may_lie_with_any_stride() {
             native::run_as(&mut product, token, Par::Seq, processor, None);
             assert!(c == want, "{token:?} with a cache of {second_level} bytes");
         }
+    }
+}
+
+/// With a small B, a large one, several blocks of columns of different lengths, and a huge one.
+#[test]
+fn streams_of_four_rows_and_more_give_the_bits_of_tiles() {
+    let shapes = [(4, 100, 1030), (5, 1100, 600), (6, 4100, 137), (7, 2600, 300), (8, 4100, 523)];
+    for (m, n, k) in shapes {
+        for (c, finish) in [(Layout::Rows, Finish::BiasRelu), (Layout::Sparse, Finish::ReluMask)] {
+            let case = Case { m, n, k, c, alpha: -0.7, beta: 0.3, finish, ..PLAIN };
+            streams_give_the_bits_of_tiles::<f32>(case);
+            streams_give_the_bits_of_tiles::<f64>(case);
+        }
+    }
+}
+
+fn streams_give_the_bits_of_tiles<T: Float>(case: Case) {
+    let prepared = Prepared::<T>::new(case);
+    for token in [Isa::Avx2, Isa::Avx512].into_iter().filter_map(Token::new) {
+        let [tiles, stream] = [Way::Columns, Way::Stream].map(|way| {
+            prepared.compute(|product| {
+                native::run_as(product, token, Par::Seq, Processor::this(), Some(way));
+            })
+        });
+        assert!(tiles == stream, "{token:?}: {case:?}");
     }
 }
 

@@ -7,64 +7,21 @@
 //! But a group more is an addition more where a multiply-add could be. Groups depend on the product's
 //! shape, the element type and the instruction set, never on caches or threads.
 
-#[cfg(any(target_arch = "x86_64", test))]
-use super::params::MOST_STEPS;
-
-/// Steps of k of a group of a [tile](super::sums), or of a [stream](super::stream) of as many rows as tiles are as fast for.
+/// Steps of k of a group of a [tile](super::sums), and of a [stream](super::stream) that adds as tiles do.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const fn of_a_tile<T>() -> usize {
     if size_of::<T>() == 4 { 48 } else { LEAST_OF_A_TILE }
 }
 
-/// Those of `f64`.
+/// Those of an `f64` tile.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const LEAST_OF_A_TILE: usize = 12;
 
-/// Whether these are added in pairs, the pairs in pairs, and so on (pairwise summation), not in order.
+/// Whether a tile's groups are added in pairs, the pairs in pairs, and so on, not in order.
 #[cfg(any(target_arch = "x86_64", test))]
 pub(super) const fn in_pairs<T>() -> bool {
     size_of::<T>() != 4
 }
-
-/// Levels at which sums of these groups wait for others to be added to. With one, groups are added in order, which is
-/// 0.5 % faster where there are few.
-#[cfg(any(target_arch = "x86_64", test))]
-pub(super) const fn levels<T>() -> usize {
-    if in_pairs::<T>() { MOST_LEVELS } else { 1 }
-}
-
-/// As many as the groups of a block of k can be halved.
-#[cfg(any(target_arch = "x86_64", test))]
-pub(super) const MOST_LEVELS: usize =
-    MOST_STEPS.div_ceil(LEAST_OF_A_TILE).next_power_of_two().ilog2() as usize;
-
-/// Runs `$add` for each `$level` whose sums are added to those of a group after `$count` others. Is the level at which the
-/// result waits, unless the group is the last: to that all that wait are added.
-///
-/// Sums wait at the levels that are the bits of the number of groups so far: at each for those of as many groups as its
-/// bit is worth, at the last for those of any that come. (A closure would be compiled for the plain target.)
-#[cfg(any(target_arch = "x86_64", test))]
-macro_rules! join {
-    ($float:ty, $count:expr, $is_last:expr, $level:ident => $add:expr) => {{
-        let (count, is_last): (usize, bool) = ($count, $is_last);
-        let last = const { $crate::gemm::groups::levels::<$float>() - 1 };
-        let mut $level = 0;
-        while count >> $level > 0 {
-            if $level == last || count >> $level & 1 == 1 {
-                $add;
-            } else if !is_last {
-                break;
-            }
-            if $level == last {
-                break;
-            }
-            $level += 1;
-        }
-        $level
-    }};
-}
-#[cfg(any(target_arch = "x86_64", test))]
-pub(super) use join;
 
 /// The most steps of k of a group of the [portable engine](super::portable).
 pub(super) const fn of_a_call<T>() -> usize {
@@ -181,23 +138,29 @@ mod tests {
                 let found = group(Way::Dots, (3, vectors * lanes, 3), 1);
                 assert_eq!(found, wanted, "{vectors} vectors, {token:?}");
             }
-            // Of few rows 8 of B make a term, and groups grow with k; of others they are a tile's.
-            let streams = [
-                ((1, 448), 8, 128),
-                ((3, 448), 8, 128),
-                ((2, 4096), 8, 256),
-                ((4, 448), 1, of_a_tile),
-                ((6, 448), 1, of_a_tile),
-                ((8, 448), 1, of_a_tile),
-            ];
             // Vectors of a small B, of a large one, and of a huge one.
-            for vectors in [1 << 12, 96 << 10, 160 << 10] {
-                for ((rows, k), at_once, wanted) in streams {
-                    // There are three rows' terms of 4, too.
-                    let few = rows == 3 && vectors == 1 << 12;
-                    let (at_once, wanted) = if few { (4, 64) } else { (at_once, wanted) };
+            let (most_at_once, many_at_once) = if bytes == 64 { (16, 12) } else { (8, 8) };
+            let (small, large, huge) = (1 << 12, 96 << 10, 160 << 10);
+            for (rows, vectors, at_once) in [
+                (1, small, 8),
+                (3, small, 4),
+                (3, large, 8),
+                (4, small, 4),
+                (8, small, 4),
+                (1, large, 8),
+                (5, large, 8),
+                (6, large, most_at_once),
+                (8, large, most_at_once),
+                (5, huge, 8),
+                (8, huge, many_at_once),
+            ] {
+                let is_tiles = rows > 3 && size_of::<T>() == 4 && bytes == 64;
+                for (sums, terms) in [(128, 16), (512, 32)] {
+                    let k = if is_tiles { 448 } else { sums * at_once };
                     let n = vectors / k * lanes + lanes;
-                    let found = group(Way::Stream, (rows, k, n), at_once);
+                    let (terms_of, wanted) =
+                        if is_tiles { (1, of_a_tile) } else { (at_once, at_once * terms) };
+                    let found = group(Way::Stream, (rows, k, n), terms_of);
                     assert_eq!(found, wanted, "{rows} × {n} × {k}, {token:?}");
                 }
             }

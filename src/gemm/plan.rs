@@ -2,8 +2,8 @@
 //!
 //! The ways differ in how many lanes stay idle, in what has to be transposed, and in what a tile costs
 //! beside its multiply-adds. Each is priced in vector multiply-adds, and the cheapest is taken; the
-//! prices depend on shapes, strides and the instruction set alone. Of 4 to 8 rows tiles and streams give the same bits, so
-//! that the processor may choose between them, too.
+//! prices depend on shapes, strides and the instruction set alone. Where tiles and streams give the same bits, the
+//! processor may choose between them, too.
 
 use super::driver::Job;
 use super::params::{IN_PLACE_TILES, Processor, blocks_of_k, in_place_cols};

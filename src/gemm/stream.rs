@@ -3,8 +3,8 @@
 //! With so few rows a product takes as long as reading B. Tiles would read it in columns of a few
 //! cache lines a row, each row perhaps in a page of its own, where the processor does not fetch
 //! ahead. Here some rows of B are read side by side along their whole length, and
-//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1 or L2. Where there are
-//! rows enough for tiles to be as fast, sums are taken in the order in which tiles take them ([`groups`]).
+//! `A[i, p] · B[p, ..] + A[i, p + 1] · B[p + 1, ..] + …` is added to sums that stay in L1 or L2. The sums are taken in
+//! groups, which are added in order: where some processor's tiles are faster, in [those](groups::of_a_tile) of tiles.
 
 use super::driver::Job;
 use super::groups;
@@ -29,9 +29,9 @@ pub(super) const fn is_large<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
     vectors_of_b::<T, S>(job) >= LARGE
 }
 
-/// Whether tiles read a large B as fast, on a processor that has half tiles.
+/// Whether tiles read a large B faster, with the same bits, on a processor that has half tiles.
 pub(super) fn can_be_tiles<T: Float, S: Simd<T>>(job: &Job<T>) -> bool {
-    !has_own_order(job.rows) && has_32::<T, S>() && !is_short(job.cols, job.k)
+    !has_own_order::<T, S>(job.rows) && !is_short(job.cols, job.k)
 }
 
 /// Vectors that B would fill.
@@ -46,7 +46,7 @@ pub(super) const fn steps_at_once<T: Float, S: Simd<T>>(rows: usize, vectors: us
     match (rows, vectors) {
         (..=FEW_ROWS, _) => STEPS,
         (_, ..LARGE) => LEAST_STEPS,
-        (MANY_ROWS.., ..=HUGE) if has_32::<T, S>() && fits_most::<T>() => MOST_STEPS,
+        (MANY_ROWS.., ..=HUGE) if has_32::<T, S>() => MOST_STEPS,
         (MANY_ROWS.., _) if has_32::<T, S>() => MANY_STEPS,
         _ => STEPS,
     }
@@ -61,11 +61,10 @@ const MOST_STEPS: usize = 16;
 /// Rows for which there is little to do for a row of B.
 const FEW_ROWS: usize = 2;
 
-/// The most rows that are not added up as tiles do, which would take 3 to 6 % longer, as groups are joined so often. Of
-/// theirs, rows of B that are read side by side are a term.
+/// The most rows that are never added up as tiles do.
 const MOST_OWN_ROWS: usize = 3;
 
-/// The least of such a group's terms.
+/// The least terms of a group that is not a tile's: rows of B that are read side by side are one.
 const LEAST_OWN_GROUP: usize = 16;
 
 /// Rows for which there is much.
@@ -74,18 +73,13 @@ const MANY_ROWS: usize = 6;
 /// The most rows that have two vectors of sums each in 16 registers, with what they are made of.
 const WIDE_ROWS: usize = 6;
 
-/// Bytes of sums, at most, and as many of earlier groups at each [level](groups::levels). They may come from L2: each
-/// pass over some rows of B begins slowly, so these are to be read far along.
+/// Bytes of sums, at most, and as many of earlier groups. They may come from L2: each pass over some rows of B begins
+/// slowly, so these are to be read far along.
 const SUM_BYTES: usize = 64 << 10;
 
-/// Whether a group has as many steps as are ever read side by side.
-const fn fits_most<T>() -> bool {
-    groups::of_a_tile::<T>() >= MOST_STEPS
-}
-
-/// Whether so many rows are added up in an order of their own.
-const fn has_own_order(rows: usize) -> bool {
-    rows <= MOST_OWN_ROWS
+/// Whether so many rows are added up in an order of their own, which is faster: tiles' groups are joined more often.
+const fn has_own_order<T: Float, S: Simd<T>>(rows: usize) -> bool {
+    rows <= MOST_OWN_ROWS || !has_32::<T, S>() || groups::in_pairs::<T>()
 }
 
 /// Some columns of a product of at most [`MOST_ROWS`] rows, whose B lies in rows.
@@ -105,16 +99,16 @@ impl<T: Float> Kernel<T> for StreamPart<'_, T> {
         let blocks = cols.len().div_ceil(most);
         let block = cols.len().div_ceil(blocks).next_multiple_of(S::LANES);
         let most_sums = job.rows * block;
-        let levels = if has_own_order(job.rows) { 1 } else { const { groups::levels::<T>() } };
-        T::with_scratch((1 + levels) * most_sums, |memory| {
-            let (sums, waiting) = memory.split_at_mut(most_sums);
+        T::with_scratch(2 * most_sums, |memory| {
+            let (sums, before) = memory.split_at_mut(most_sums);
             for col in cols.clone().step_by(block) {
                 let len = block.min(cols.end - col);
-                let sums = &mut sums[..job.rows * len.next_multiple_of(S::LANES)];
+                let used = job.rows * len.next_multiple_of(S::LANES);
+                let (sums, before) = (&mut sums[..used], &mut before[..used]);
                 macro_rules! call {
                     ($($rows:literal)*) => {
                         match job.rows {
-                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums, waiting }),)*
+                            $($rows => simd.call(Block::<T, $rows> { job, col, len, sums, before }),)*
                             rows => unreachable!("{rows} rows are not for this way"),
                         }
                     };
@@ -132,8 +126,8 @@ struct Block<'a, 'b, T, const ROWS: usize> {
     len: usize,
     /// Sums of the group so far: `ROWS` vectors for each vector of columns.
     sums: &'b mut [T],
-    /// As many of earlier groups, level by level.
-    waiting: &'b mut [T],
+    /// As many of the groups before.
+    before: &'b mut [T],
 }
 
 impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
@@ -142,7 +136,7 @@ impl<T: Float, const ROWS: usize> Kernel<T> for Block<'_, '_, T, ROWS> {
     #[inline(always)]
     fn run<S: Simd<T>>(mut self, simd: S) {
         let k = self.job.k;
-        let block = if has_own_order(ROWS) { k } else { steps_of_a_block(k) };
+        let block = if has_own_order::<T, S>(ROWS) { k } else { steps_of_a_block(k) };
         for start in (0..k).step_by(block) {
             let end = k.min(start + block);
             self.add_steps_of_a_block(simd, start..end);
@@ -155,21 +149,22 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
     /// Adds up a block of steps of k.
     #[inline(always)]
     fn add_steps_of_a_block<S: Simd<T>>(&mut self, simd: S, steps: Range<usize>) {
-        let own = has_own_order(ROWS);
+        let own = has_own_order::<T, S>(ROWS);
         let at_once = steps_at_once::<T, S>(ROWS, vectors_of_b::<T, S>(self.job));
         let group = match own {
             true => groups::in_order(steps.len() / at_once, LEAST_OWN_GROUP) * at_once,
             false => groups::of_a_tile::<T>(),
         };
-        for (count, start) in steps.clone().step_by(group).enumerate() {
+        for start in steps.clone().step_by(group) {
             let end = steps.end.min(start + group);
-            let place = Group { steps: start..end, count, is_last: end == steps.end };
+            let (is_first, is_last) = (start == steps.start, end == steps.end);
+            let group = Group { steps: start..end, is_first, is_last };
             if own {
                 self.sums.fill(T::ZERO);
             }
-            self.add_group(simd, &place, at_once);
+            self.add_group(simd, &group, at_once);
             if own {
-                self.join(&place);
+                self.join(&group);
             }
         }
     }
@@ -177,7 +172,7 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
     /// Adds a group's steps to the sums, as many at once as [`steps_at_once`] says.
     #[inline(always)]
     fn add_group<S: Simd<T>>(&mut self, simd: S, group: &Group, at_once: usize) {
-        let Block { job, col, len, sums, waiting } = self;
+        let Block { job, col, len, sums, before } = self;
         let b = Matrix { data: job.b.at(0, *col), ..job.b };
         let Range { start, end } = group.steps;
         let mut p = start;
@@ -186,11 +181,10 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
                 while $wanted && p + $n <= end {
                     let pass = Pass {
                         sums: sums.as_mut_ptr(),
-                        waiting: waiting.as_mut_ptr(),
-                        level_len: sums.len(),
+                        before: before.as_mut_ptr(),
                         begins: p == start,
                         ends: p + $n == end,
-                        groups: group.count,
+                        is_first: group.is_first,
                         is_last: group.is_last,
                     };
                     // SAFETY: who made the part vouches for A and B; there are as many sums as `pass` says.
@@ -199,7 +193,7 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
                 }
             };
         }
-        passes!(MOST_STEPS if ROWS >= MANY_ROWS && fits_most::<T>() && at_once == MOST_STEPS);
+        passes!(MOST_STEPS if ROWS >= MANY_ROWS && at_once == MOST_STEPS);
         passes!(MANY_STEPS if ROWS >= MANY_ROWS && at_once >= MANY_STEPS);
         passes!(STEPS if at_once == STEPS);
         passes!(LEAST_STEPS if true);
@@ -209,14 +203,13 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
     /// Adds the sums of the groups before in order, and has them wait for those that follow.
     #[inline(always)]
     fn join(&mut self, group: &Group) {
-        let before = &mut self.waiting[..self.sums.len()];
-        if group.count > 0 {
-            for (sum, &before) in self.sums.iter_mut().zip(&*before) {
+        if !group.is_first {
+            for (sum, &before) in self.sums.iter_mut().zip(&*self.before) {
                 *sum += before;
             }
         }
         if !group.is_last {
-            before.copy_from_slice(self.sums);
+            self.before.copy_from_slice(self.sums);
         }
     }
 
@@ -239,9 +232,9 @@ impl<T: Float, const ROWS: usize> Block<'_, '_, T, ROWS> {
 /// A group of steps.
 struct Group {
     steps: Range<usize>,
-    /// The groups before it.
-    count: usize,
-    /// Whether it is the last of a block of k.
+    /// Whether it is the first of a block of k.
+    is_first: bool,
+    /// Whether it is the last.
     is_last: bool,
 }
 
@@ -250,16 +243,15 @@ struct Group {
 #[derive(Clone, Copy)]
 struct Pass<T> {
     sums: *mut T,
-    waiting: *mut T,
-    /// How many sums wait at a level.
-    level_len: usize,
+    /// Those of the groups before.
+    before: *mut T,
     /// Whether the steps are the group's first.
     begins: bool,
     /// Whether they are its last.
     ends: bool,
-    /// The groups before this one.
-    groups: usize,
-    /// Whether the group is the last of a block of k.
+    /// Whether the group is the first of a block of k.
+    is_first: bool,
+    /// Whether it is the last.
     is_last: bool,
 }
 
@@ -345,7 +337,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
         at: usize,
     ) {
         const { assert!(!CUT || VECTORS == 1) };
-        let own = has_own_order(ROWS);
+        let own = has_own_order::<T, S>(ROWS);
         let sums = pass.sums.wrapping_add(at);
         let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
         let mut x = [simd.splat(T::ZERO); VECTORS];
@@ -373,16 +365,16 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
                 }
                 from = from.wrapping_add(b.row_stride);
             }
+            let before = pass.before.wrapping_add(at);
             let mut to = sums;
             if own {
                 acc = Self::add(simd, sums, acc);
             } else if pass.ends {
-                let waiting = |level| pass.waiting.wrapping_add(level * pass.level_len + at);
-                let level = groups::join!(T, pass.groups, pass.is_last, level => {
-                    acc = Self::add(simd, waiting(level), acc);
-                });
+                if !pass.is_first {
+                    acc = Self::add(simd, before, acc);
+                }
                 if !pass.is_last {
-                    to = waiting(level);
+                    to = before;
                 }
             }
             for j in 0..VECTORS {

@@ -10,12 +10,23 @@
 
 use super::groups;
 use super::microkernel::{Lies, Side};
+use super::params::MOST_STEPS;
 use super::run::{Fetch, RowCopy, Tile};
 use super::tile::{LONG_STEPS, TALL_VECTORS};
 use crate::arch::{Simd, prefetch};
 use crate::float::Float;
 use std::hint::cold_path;
 use std::mem::MaybeUninit;
+
+/// Levels at which sums wait for others to be added to. With one, groups are added in order, which is 0.5 %
+/// faster where there are few.
+const fn levels<T>() -> usize {
+    if groups::in_pairs::<T>() { MOST_LEVELS } else { 1 }
+}
+
+/// As many as the groups of a block of k can be halved.
+const MOST_LEVELS: usize =
+    MOST_STEPS.div_ceil(groups::LEAST_OF_A_TILE).next_power_of_two().ilog2() as usize;
 
 /// Steps of k between two looks at what else there is to do: a group has as many at least.
 pub(super) const fn chunk<T>() -> usize {
@@ -129,16 +140,17 @@ fn is_more_than_a_group<T: Float>(steps: usize) -> bool {
     false
 }
 
-/// Sums of earlier groups that [wait](groups::join!) for others.
+/// Sums of groups, at the levels that are the bits of `count`, the groups so far. At each they wait for
+/// those of as many groups as its bit is worth; at the last, for those of any that come.
 struct Waiting<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> {
-    levels: [MaybeUninit<[[S::V; VECTORS]; ROWS]>; groups::MOST_LEVELS],
+    levels: [MaybeUninit<[[S::V; VECTORS]; ROWS]>; MOST_LEVELS],
     count: usize,
 }
 
 impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> Waiting<T, S, ROWS, VECTORS> {
     #[inline(always)]
     fn new() -> Self {
-        Waiting { levels: [const { MaybeUninit::uninit() }; groups::MOST_LEVELS], count: 0 }
+        Waiting { levels: [const { MaybeUninit::uninit() }; MOST_LEVELS], count: 0 }
     }
 
     /// Adds to a group's sums those that wait for them. If it is the last these are all there are; if not,
@@ -150,10 +162,20 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const VECTORS: usize> Waiting<T, S
         sums: &mut Sums<T, S, ROWS, VECTORS, LIES, SIDE>,
         is_last: bool,
     ) {
-        let level = groups::join!(T, self.count, is_last, level => {
-            // SAFETY: whoever sets a bit of the count writes sums to its level, which stay there.
-            sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
-        });
+        let last = const { levels::<T>() - 1 };
+        let mut level = 0;
+        while self.count >> level > 0 {
+            if level == last || self.count >> level & 1 == 1 {
+                // SAFETY: whoever sets a bit of the count writes sums to its level, which stay there.
+                sums.add(simd, unsafe { self.levels[level].assume_init_ref() });
+            } else if !is_last {
+                break;
+            }
+            if level == last {
+                break;
+            }
+            level += 1;
+        }
         if !is_last {
             self.levels[level].write(sums.take(simd));
             self.count += 1;
@@ -395,6 +417,11 @@ mod tests {
     use crate::rng::Rng;
     use crate::view::{MatMut, MatRef};
 
+    /// Whether streams of 4 rows and more do.
+    fn adds_as_tiles<T>(token: Token) -> bool {
+        size_of::<T>() == 4 && matches!(token, Token::Avx512(_))
+    }
+
     /// Compares products' bits with sums taken in groups of `$steps`, added as `$add` does.
     macro_rules! check_order {
         ($float:ident, $steps:literal, $add:expr) => {
@@ -416,6 +443,9 @@ mod tests {
             for ((m, n, way), k, token) in shapes.into_iter().flat_map(|shape| {
                 steps.into_iter().flat_map(move |k| tokens().map(move |token| (shape, k, token)))
             }) {
+                if way == Way::Stream && !adds_as_tiles::<$float>(token) {
+                    continue;
+                }
                 let mut vec = |len: usize| -> Vec<$float> {
                     (0..len).map(|_| random.normal() as $float).collect()
                 };

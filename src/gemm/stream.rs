@@ -367,9 +367,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
             }
             let before = pass.before.wrapping_add(at);
             let mut to = sums;
-            if own {
-                acc = Self::add(simd, sums, acc);
-            } else if pass.ends {
+            if !own && pass.ends {
                 if !pass.is_first {
                     acc = Self::add(simd, before, acc);
                 }
@@ -379,7 +377,14 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
             }
             for j in 0..VECTORS {
                 for i in 0..ROWS {
-                    simd.store_ptr(acc[i][j], to.add((j * ROWS + i) * S::LANES));
+                    let at = (j * ROWS + i) * S::LANES;
+                    // One by one, as 16 registers hold no more.
+                    let sum = if own {
+                        simd.add(simd.load_ptr(sums.add(at)), acc[i][j])
+                    } else {
+                        acc[i][j]
+                    };
+                    simd.store_ptr(sum, to.add(at));
                 }
             }
         }

@@ -341,7 +341,7 @@ impl<T: Float, S: Simd<T>, const ROWS: usize, const N: usize> Factors<T, S, ROWS
         let sums = pass.sums.wrapping_add(at);
         let mut acc = [[simd.splat(T::ZERO); VECTORS]; ROWS];
         let mut x = [simd.splat(T::ZERO); VECTORS];
-        // SAFETY: the caller vouches for B and for the sums; of those that wait only what a pass has stored is read.
+        // SAFETY: the caller vouches for B and for the sums; of those before only what a pass has stored is read.
         unsafe {
             if !own && !pass.begins {
                 acc = Self::load(simd, sums);

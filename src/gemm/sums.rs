@@ -4,8 +4,8 @@
 //! order; those of `f64` in pairs, the pairs in pairs, and so on (pairwise summation).
 //!
 //! While the multipliers are busy the memory is not, so a tile sees to what is needed next: its part of
-//! C, operands a few steps ahead (a large B that is read once, up to 128), and what the driver asks for ([`Fetch`], [`RowCopy`]). A core waits
-//! for a dozen cache lines at a time, and while it does, for nothing else, not even for B's next row in
+//! C, operands a few steps ahead (a large B that is read once, up to 128), and what the driver asks for ([`Fetch`],
+//! [`RowCopy`]). A core waits for a dozen cache lines at a time, and while it does, for nothing else, not even for B's next row in
 //! L2. So a tile asks for a few lines every 16 or 12 steps ([`chunk`]), never for many at once.
 
 use super::groups;

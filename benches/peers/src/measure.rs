@@ -1,15 +1,20 @@
 //! How things are timed side by side: in turn, round after round, and the median of each. A machine
-//! that slows down for a while slows all of them down. Each round has an order of its own, drawn by chance:
-//! threads of some libraries look for more work for a while after the last, and would slow down whoever
-//! always came next.
+//! that slows down for a while slows all of them down. Each round has an order of its own, drawn by chance.
+//!
+//! A turn is long enough to be what a program that trains is after its first steps. Its first half is not
+//! counted: caches fill; threads of whoever came before stop looking for more work (candle's keep a
+//! core busy for 1.4 ms); and threads that slept are woken, on a virtual machine often on the core of
+//! whoever woke them, until the system balances its cores, each 4 ms.
 
 use gradkern::Rng;
 use std::time::{Duration, Instant};
 
 /// Seconds that a sample takes at least: a short function is called many times for one.
 const SAMPLE: f64 = 100e-6;
-/// A function that takes longer gains nothing from the caches that a call before it left warm. Programs
-/// that train call a step after a step: one of 3 ms takes a sixth longer after another library's.
+/// Seconds of a turn that are not counted, and that are: one call at least.
+const WARMING: f64 = 10e-3;
+const COUNTED: f64 = 5e-3;
+/// A function that takes longer gains nothing from the caches that a call before it left warm.
 const WORTH_WARMING: f64 = 30e-3;
 
 /// One of the functions compared.
@@ -40,17 +45,42 @@ impl<'a> Contender<'a> {
 
     /// How many calls fill a sample, and the seconds they took. What the first calls compile,
     /// allocate or wake is done with afterwards.
-    fn calibrate(&mut self) -> (usize, f64) {
+    fn calibrate(&mut self) -> Sample {
         self.once();
         let mut calls = 1;
         loop {
-            let taken = (self.seconds)(calls);
-            if taken >= SAMPLE {
-                return (calls, taken);
+            let seconds = (self.seconds)(calls);
+            if seconds >= SAMPLE {
+                return Sample { calls, seconds };
             }
-            let wanted = (1.2 * SAMPLE / taken.max(1e-9)).min(10.0);
+            let wanted = (1.2 * SAMPLE / seconds.max(1e-9)).min(10.0);
             calls = (calls as f64 * wanted).ceil() as usize;
         }
+    }
+
+    /// Adds a turn's samples: seconds a call.
+    fn take_turn(&mut self, sample: Sample, samples: &mut Vec<f64>) {
+        let [warming, counted] = sample.of_a_turn();
+        (0..warming).for_each(|_| _ = (self.seconds)(sample.calls));
+        samples.extend((0..counted).map(|_| (self.seconds)(sample.calls) / sample.calls as f64));
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sample {
+    calls: usize,
+    seconds: f64,
+}
+
+impl Sample {
+    /// How many samples of a turn are not counted, and how many are.
+    fn of_a_turn(self) -> [usize; 2] {
+        let fill = |seconds: f64| (seconds / self.seconds).ceil() as usize;
+        [if self.seconds < WORTH_WARMING { fill(WARMING) } else { 0 }, fill(COUNTED)]
+    }
+
+    fn seconds_of_a_turn(self) -> f64 {
+        self.of_a_turn().iter().sum::<usize>() as f64 * self.seconds
     }
 }
 
@@ -72,20 +102,16 @@ pub struct Seconds {
 /// Times the contenders in turn.
 pub fn side_by_side(contenders: &mut [Contender<'_>], effort: Effort) -> Vec<Seconds> {
     let samples: Vec<_> = contenders.iter_mut().map(Contender::calibrate).collect();
-    let round: f64 = samples.iter().map(|&(_, taken)| taken).sum();
+    let round: f64 = samples.iter().map(|sample| sample.seconds_of_a_turn()).sum();
     let rounds = (effort.budget.as_secs_f64() / round) as usize;
     let rounds = rounds.clamp(effort.least, effort.most);
-    let mut seconds = vec![Vec::with_capacity(rounds); contenders.len()];
+    let mut seconds = vec![Vec::new(); contenders.len()];
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let mut random = Rng::new(0);
     for _ in 0..rounds {
         random.shuffle(&mut order);
         for &i in &order {
-            let (contender, (calls, taken)) = (&mut contenders[i], samples[i]);
-            if taken < WORTH_WARMING {
-                contender.once();
-            }
-            seconds[i].push((contender.seconds)(calls) / calls as f64);
+            contenders[i].take_turn(samples[i], &mut seconds[i]);
         }
     }
     seconds.into_iter().map(Seconds::of).collect()

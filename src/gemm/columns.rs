@@ -99,11 +99,12 @@ impl<T: Float> Columns<T> {
             let widest = wide_vectors::<T, S>(rows).min(blocks.most_vectors).max(tile.vectors());
             return block.in_place::<S>((widest.min(whole) + 1).next_power_of_two() / 2, 1);
         }
-        match blocks.panels_in_place {
-            true if left >= panel_cols => {
-                block.in_place::<S>(tile.vectors(), tile.whole_panels::<T, S>(left))
+        match blocks.cols_in_place {
+            0 => block,
+            most if left >= panel_cols => {
+                block.in_place::<S>(tile.vectors(), tile.whole_panels::<T, S>(left.min(most)))
             }
-            true if whole * S::LANES == left => block.in_place::<S>(whole, 1),
+            _ if whole * S::LANES == left => block.in_place::<S>(whole, 1),
             _ => block,
         }
     }

@@ -28,6 +28,10 @@ const NEARER: usize = 64 << 10;
 /// The same if its vectors lie across two cache lines each, which are both loaded.
 const NEAREST: usize = 24 << 10;
 
+/// How many half tiles may, a block of some panels at a time. A processor that has half tiles would pack a vector in
+/// the time of a multiply-add, and has the time to load it twice.
+const HALF_TILES: usize = 8;
+
 /// Rows from which packing B a block of panels ahead pays.
 const PACKED_AHEAD_ROWS: usize = 192;
 
@@ -84,17 +88,40 @@ fn cols_of_a_block<T: Float, S: Simd<T>>(
     tile.whole_panels::<T, S>(cols + panel_cols - 1) * panel_cols
 }
 
-/// Whether a part's `tiles` tiles read row-major panels of `k` steps of B where they lie, as packing them would take
-/// longer than they are slowed down.
-fn is_near<T: Float, S: Simd<T>>(b: Matrix<T>, k: usize, tiles: usize, cache: usize) -> bool {
+/// How many columns of a row-major B a part's `rows` rows read where they lie, block by block, as packing them would
+/// take longer than tiles are slowed down. 0 if they do not.
+fn cols_in_place<T: Float, S: Simd<T>>(
+    b: Matrix<T>,
+    tile: TileSize,
+    (rows, k): (usize, usize),
+    cache: usize,
+) -> usize {
+    if b.col_stride != 1 {
+        return 0;
+    }
+    let tiles = tile.count::<T, S>(rows);
     let row_bytes = b.row_stride.saturating_mul(size_of::<T>());
+    // Vectors that lie across two cache lines each are loaded twice.
     let is_aligned = (b.data.addr() | row_bytes).is_multiple_of(S::LANES * size_of::<T>());
     let near = match (is_aligned, tiles) {
         (true, ..=NEAR_TILES) => cache / 8,
         (true, _) => NEARER.min(cache / 8),
         (false, _) => NEAREST.min(cache / 8),
     };
-    b.col_stride == 1 && row_bytes.saturating_mul(k) <= near
+    if row_bytes.saturating_mul(k) <= near {
+        usize::MAX
+    } else if tile == TileSize::Half && tiles <= HALF_TILES && (is_aligned || !is_paged(row_bytes))
+    {
+        let panel_cols = tile.cols::<T, S>();
+        (cache / 4 / (k * panel_cols * size_of::<T>())).max(1) * panel_cols
+    } else {
+        0
+    }
+}
+
+/// Whether rows or columns so many bytes apart share a few sets of the caches.
+const fn is_paged(stride_bytes: usize) -> bool {
+    stride_bytes.is_multiple_of(4096)
 }
 
 /// How a product is cut for the caches.
@@ -116,8 +143,9 @@ pub(super) struct Blocks {
     pub(super) mc: usize,
     /// Columns of B, whole panels.
     pub(super) nc: usize,
-    /// Whether all tiles read B's whole panels where they lie, and what is left if it is whole vectors.
-    pub(super) panels_in_place: bool,
+    /// How many columns of B all tiles read where they lie, in whole panels, and what is left if it is whole vectors; 0
+    /// if they do not.
+    pub(super) cols_in_place: usize,
     /// Whether nothing of B is packed: [`Columns::new`](super::columns::Columns::new) makes no block that is.
     pub(super) packs_no_b: bool,
     /// Whether A is read where it lies.
@@ -134,7 +162,7 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
     shared: bool,
     tile: TileSize,
 ) -> usize {
-    let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
+    let is_paged = |stride: usize| is_paged(stride.wrapping_mul(size_of::<T>()));
     let panels = match (a.row_stride, a.col_stride) {
         // A tall tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,
@@ -198,8 +226,8 @@ impl Blocks {
         let mc = rows_of_a_block::<T, S>(tile, part_rows, step_bytes, cache);
         let nc = cols_of_a_block::<T, S>(tile, (part_rows, part_cols), step_bytes, cache);
         let tiles = tile.count::<T, S>(part_rows);
-        let panels_in_place = is_near::<T, S>(b, kc, tiles, cache);
-        let in_place = panels_in_place || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
+        let cols_in_place = cols_in_place::<T, S>(b, tile, (part_rows, kc), cache);
+        let in_place = cols_in_place > 0 || b.col_stride == 1 && tiles <= IN_PLACE_TILES;
         let packs_no_b = in_place && part_cols.is_multiple_of(S::LANES);
         let few_panels = part_cols <= in_place_cols::<T, S>(a, output.shared, tile);
         let wide = wide_vectors::<T, S>(rows) > TALL_VECTORS;
@@ -218,7 +246,7 @@ impl Blocks {
             kc,
             mc,
             nc,
-            panels_in_place,
+            cols_in_place,
             packs_no_b,
             a_in_place,
             most_vectors,

@@ -170,6 +170,9 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         (20, 64, 600),
         // A in rows that only half tiles read where it lies.
         (64, 600, 110),
+        // A B that only half tiles read where it lies, but for its last columns or with them.
+        (40, 250, 600),
+        (28, 240, 600),
         // Streams, of which 4 rows and more are tiles where these are half ones.
         (1, 1100, 600),
         (3, 1100, 600),

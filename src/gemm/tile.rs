@@ -22,7 +22,7 @@ pub(super) const LOW_VECTORS: usize = 4;
 pub(super) const MAX_ROWS: usize = 14;
 
 /// The fewest rows, of C or of a thread's part of it, that are cut into half tiles.
-const LEAST_HALVED: usize = 32;
+const LEAST_HALVED: usize = 28;
 
 /// Steps of k from which a product is a long one: tiles are tall, and see to what
 /// is needed next. Products of 64 steps are 5 to 30 % faster for being short; most of those of 96 steps

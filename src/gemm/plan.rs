@@ -56,6 +56,10 @@ const DOT_TILE: f64 = 45.0;
 const DOT_SUM: f64 = 4.0;
 /// To finish a vector of C that comes from dot products.
 const DOT_WRITE: f64 = 12.0;
+/// Columns that belong in the lanes if B lies in rows and C has few of them.
+const MANY_COLS: usize = 16;
+/// The same if C has one or two.
+const ENOUGH_COLS: usize = 10;
 /// To begin with rows of B.
 const STREAM: f64 = 30.0;
 /// To load and store a vector of sums in which some rows of B are added up.
@@ -77,16 +81,14 @@ impl<T: Float> Kernel<T> for BestWay<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, _simd: S) -> Way {
         let BestWay(job, processor) = self;
-        if job.can_go(Way::Stream) && stream::is_large::<T, S>(job) {
-            let tiles = processor.halves && stream::can_be_tiles::<T, S>(job);
-            return if tiles { Way::Columns } else { Way::Stream };
+        if job.can_go(Way::Stream) {
+            if let Some(way) = job.way_of_few_rows::<S>(processor) {
+                return way;
+            }
+        } else if job.fills_lanes::<S>() {
+            return Way::Columns;
         }
-        let ways: &[Way] = match job.fills_lanes::<S>() {
-            true if job.can_go(Way::Stream) => &[Way::Columns, Way::Stream],
-            true => return Way::Columns,
-            false => &Way::ALL,
-        };
-        let ways = ways.iter().filter(|&&way| job.can_go(way));
+        let ways = Way::ALL.iter().filter(|&&way| job.can_go(way));
         let prices = ways.map(|&way| (job.price::<S>(way), way));
         prices.min_by(|a, b| a.0.total_cmp(&b.0)).expect("columns are always possible").1
     }
@@ -100,6 +102,32 @@ impl<T: Float> Job<T> {
             Way::Rows => self.output.col_stride == 1,
             Way::Dots => self.a.col_stride == 1,
             Way::Stream => self.rows <= stream::MOST_ROWS && self.b.col_stride == 1,
+        }
+    }
+
+    /// The way of a product of few rows, whose B lies in rows, if it has many columns. Prices are asked for only where there
+    /// is a choice, as that takes as long as a quarter of a small product.
+    fn way_of_few_rows<S: Simd<T>>(&self, processor: Processor) -> Option<Way> {
+        let &Job { rows, cols, k, .. } = self;
+        if stream::is_large::<T, S>(self) {
+            let tiles = processor.halves && stream::can_be_tiles::<T, S>(self);
+            return Some(if tiles { Way::Columns } else { Way::Stream });
+        }
+        // In fewer steps, a stream loads and stores all of a row's sums for little.
+        let is_long = k >= 32 || cols <= 128;
+        let is_enough = is_long && cols >= ENOUGH_COLS;
+        let is_cut = !cols.is_multiple_of(S::LANES);
+        let in_rows = self.a.col_stride == 1;
+        match (has_32::<T, S>(), rows) {
+            (_, 1) if is_enough => Some(Way::Stream),
+            (true, 2) if is_enough && (in_rows || is_cut) => Some(Way::Stream),
+            _ if cols < MANY_COLS && !self.fills_lanes::<S>() => None,
+            (true, 3) if is_long && in_rows && cols < 8 * S::LANES => Some(Way::Stream),
+            (true, 6..) => Some(Way::Columns),
+            (true, 2..) if !in_rows && cols >= 2 * S::LANES => Some(Way::Columns),
+            (false, 2..) if size_of::<T>() == 4 => Some(Way::Columns),
+            _ if self.stream_price::<S>() < self.tiles_price::<S>(false) => Some(Way::Stream),
+            _ => Some(Way::Columns),
         }
     }
 

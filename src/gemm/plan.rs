@@ -131,12 +131,14 @@ impl<T: Float> Job<T> {
         }
     }
 
-    /// Whether no lane stays idle, few tiles are narrow, and B need not be transposed, so that
-    /// C's columns belong in the lanes: small products are done in the time that prices take.
+    /// Whether no lane stays idle, few tiles are narrow, and B need not be transposed, or that takes less than adding up the
+    /// lanes of dot products, so that C's columns belong in the lanes: small products are done in the time that prices take.
     fn fills_lanes<S: Simd<T>>(&self) -> bool {
         let vectors = self.cols / S::LANES;
         let fills_tiles = vectors == TALL_VECTORS || vectors >= 2 * TALL_VECTORS;
-        self.b.col_stride == 1 && fills_tiles && vectors * S::LANES == self.cols
+        let is_short = self.k <= 2 * S::LANES && self.rows >= 8 && has_32::<T, S>();
+        let is_short = is_short && self.b.row_stride == 1;
+        (self.b.col_stride == 1 || is_short) && fills_tiles && vectors * S::LANES == self.cols
     }
 
     fn price<S: Simd<T>>(&self, way: Way) -> f64 {

@@ -14,9 +14,9 @@ use awake::{among_awake, join, keep_awake};
 /// How a kernel may use threads.
 ///
 /// The crate never makes a pool: [`Par::Rayon`] means the pool the caller is in, or rayon's global
-/// one. To enter that from outside and to leave it takes some 10 µs each time, so a loop of short
-/// steps is best run inside, in `rayon::ThreadPool::install` or `rayon::scope`. Work too small to be
-/// worth sharing stays on the calling thread either way, and the results are the same, bit for bit.
+/// one. Entering a pool from outside, and leaving it again, takes some 10 µs, so a loop of short steps
+/// is best run inside, in `rayon::ThreadPool::install` or `rayon::scope`. Work too small to be worth
+/// sharing stays on the calling thread either way, and the results are the same, bit for bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Par {
     /// On the calling thread alone.

@@ -28,8 +28,8 @@ const NEARER: usize = 64 << 10;
 /// The same if its vectors lie across two cache lines each, which are both loaded.
 const NEAREST: usize = 24 << 10;
 
-/// How many half tiles may, a block of some panels at a time. A processor that has half tiles would pack a vector in
-/// the time of a multiply-add, and has the time to load it twice.
+/// How many half tiles may read a row-major B of any size where it lies, a block of some panels after the other. A processor that
+/// has half tiles packs a vector in the time of a multiply-add, and has the time to load one more often.
 const HALF_TILES: usize = 8;
 
 /// Rows from which packing B a block of panels ahead pays.
@@ -88,8 +88,8 @@ fn cols_of_a_block<T: Float, S: Simd<T>>(
     tile.whole_panels::<T, S>(cols + panel_cols - 1) * panel_cols
 }
 
-/// How many columns of a row-major B a part's `rows` rows read where they lie, block by block, as packing them would
-/// take longer than tiles are slowed down. 0 if they do not.
+/// How many columns of a row-major B a part reads where they lie at a time, as packing them would take longer than its
+/// tiles are slowed down: all, some whole panels, or 0.
 fn cols_in_place<T: Float, S: Simd<T>>(
     b: Matrix<T>,
     tile: TileSize,
@@ -108,20 +108,16 @@ fn cols_in_place<T: Float, S: Simd<T>>(
         (true, _) => NEARER.min(cache / 8),
         (false, _) => NEAREST.min(cache / 8),
     };
+    // Rows so far apart share a few sets of the caches, which hold no block of them.
+    let shares_sets = row_bytes.is_multiple_of(if is_aligned { 8192 } else { 4096 });
     if row_bytes.saturating_mul(k) <= near {
         usize::MAX
-    } else if tile == TileSize::Half && tiles <= HALF_TILES && (is_aligned || !is_paged(row_bytes))
-    {
+    } else if tile == TileSize::Half && tiles <= HALF_TILES && !shares_sets {
         let panel_cols = tile.cols::<T, S>();
         (cache / 4 / (k * panel_cols * size_of::<T>())).max(1) * panel_cols
     } else {
         0
     }
-}
-
-/// Whether rows or columns so many bytes apart share a few sets of the caches.
-const fn is_paged(stride_bytes: usize) -> bool {
-    stride_bytes.is_multiple_of(4096)
 }
 
 /// How a product is cut for the caches.
@@ -143,8 +139,8 @@ pub(super) struct Blocks {
     pub(super) mc: usize,
     /// Columns of B, whole panels.
     pub(super) nc: usize,
-    /// How many columns of B all tiles read where they lie, in whole panels, and what is left if it is whole vectors; 0
-    /// if they do not.
+    /// How many columns of B, in whole panels, all tiles read where they lie at a time, and what is left if it is whole
+    /// vectors; 0 if they do not.
     pub(super) cols_in_place: usize,
     /// Whether nothing of B is packed: [`Columns::new`](super::columns::Columns::new) makes no block that is.
     pub(super) packs_no_b: bool,
@@ -162,7 +158,7 @@ pub(super) fn in_place_cols<T: Float, S: Simd<T>>(
     shared: bool,
     tile: TileSize,
 ) -> usize {
-    let is_paged = |stride: usize| is_paged(stride.wrapping_mul(size_of::<T>()));
+    let is_paged = |stride: usize| stride.wrapping_mul(size_of::<T>()).is_multiple_of(4096);
     let panels = match (a.row_stride, a.col_stride) {
         // A tall tile's rows a page apart fall into the same lines of L1, which has less than 14 ways.
         (stride, 1) if is_paged(stride) => 1,

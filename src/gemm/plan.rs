@@ -1,8 +1,8 @@
 //! Which way a product is computed.
 //!
 //! The ways differ in how many lanes stay idle, in what has to be transposed, and in what a tile costs
-//! beside its multiply-adds. Each is priced in vector multiply-adds, and the cheapest is taken; the
-//! prices depend on shapes, strides and the instruction set alone. Where tiles and streams give the same bits, the
+//! beside its multiply-adds. Each is priced in vector multiply-adds, and the cheapest is taken, or, where one is known to
+//! be the fastest, that without prices. All this depends on shapes, strides and the instruction set alone. Where tiles and streams give the same bits, the
 //! processor may choose between them, too.
 
 use super::driver::Job;
@@ -56,16 +56,21 @@ const DOT_TILE: f64 = 45.0;
 const DOT_SUM: f64 = 4.0;
 /// To finish a vector of C that comes from dot products.
 const DOT_WRITE: f64 = 12.0;
-/// Columns that belong in the lanes if B lies in rows and C has few of them.
-const MANY_COLS: usize = 16;
-/// The same if C has one or two.
-const ENOUGH_COLS: usize = 10;
 /// To begin with rows of B.
 const STREAM: f64 = 30.0;
 /// To load and store a vector of sums in which some rows of B are added up.
 const STREAM_SUM: f64 = 15.0;
 /// What they take at least, as each waits for the one before it.
 const STREAM_LATENCY: f64 = 36.0;
+
+/// The fewest columns of a product of few rows, whose B lies in rows, that are computed without a look at dot products.
+const MANY_COLS: usize = 16;
+/// The fewest of one or two rows.
+const ENOUGH_COLS: usize = 10;
+/// Columns whose sums are no work for a stream, however few steps there are.
+const FEW_SUMS: usize = 128;
+/// Steps from which a stream of one or two rows is worth the sums of any number of columns.
+const STREAM_STEPS: usize = 32;
 
 impl Way {
     /// All of them; of those that cost the same, the first is taken.
@@ -105,16 +110,15 @@ impl<T: Float> Job<T> {
         }
     }
 
-    /// The way of a product of few rows, whose B lies in rows, if it has many columns. Prices are asked for only where there
-    /// is a choice, as that takes as long as a quarter of a small product.
+    /// The way of a product of up to [`stream::MOST_ROWS`] rows, whose B lies in rows, or `None` where dot products and turned
+    /// tiles are to be priced, too. Of small products, asking for prices takes a quarter of the time.
     fn way_of_few_rows<S: Simd<T>>(&self, processor: Processor) -> Option<Way> {
         let &Job { rows, cols, k, .. } = self;
         if stream::is_large::<T, S>(self) {
             let tiles = processor.halves && stream::can_be_tiles::<T, S>(self);
             return Some(if tiles { Way::Columns } else { Way::Stream });
         }
-        // In fewer steps, a stream loads and stores all of a row's sums for little.
-        let is_long = k >= 32 || cols <= 128;
+        let is_long = k >= STREAM_STEPS || cols <= FEW_SUMS;
         let is_enough = is_long && cols >= ENOUGH_COLS;
         let is_cut = !cols.is_multiple_of(S::LANES);
         let in_rows = self.a.col_stride == 1;
@@ -131,14 +135,17 @@ impl<T: Float> Job<T> {
         }
     }
 
-    /// Whether no lane stays idle, few tiles are narrow, and B need not be transposed, or that takes less than adding up the
-    /// lanes of dot products, so that C's columns belong in the lanes: small products are done in the time that prices take.
+    /// Whether no lane stays idle, few tiles are narrow, and B need not be transposed, or for little, so that C's columns
+    /// belong in the lanes: small products are done in the time that prices take.
     fn fills_lanes<S: Simd<T>>(&self) -> bool {
         let vectors = self.cols / S::LANES;
         let fills_tiles = vectors == TALL_VECTORS || vectors >= 2 * TALL_VECTORS;
-        let is_short = self.k <= 2 * S::LANES && self.rows >= 8 && has_32::<T, S>();
-        let is_short = is_short && self.b.row_stride == 1;
-        (self.b.col_stride == 1 || is_short) && fills_tiles && vectors * S::LANES == self.cols
+        // Transposing so short a B takes less than adding up the lanes of that many dot products.
+        let transposes_little =
+            has_32::<T, S>() && self.b.row_stride == 1 && self.k <= 2 * S::LANES && self.rows >= 8;
+        (self.b.col_stride == 1 || transposes_little)
+            && fills_tiles
+            && vectors * S::LANES == self.cols
     }
 
     fn price<S: Simd<T>>(&self, way: Way) -> f64 {

@@ -27,7 +27,7 @@ fn on_every_engine(cases: impl Iterator<Item = Case>) {
         let prepared = Prepared::<T>::new(case);
         for (token, way) in tokens().flat_map(|token| Way::ALL.map(|way| (token, way))) {
             // Half tiles are of long products with many rows, or columns where they are turned.
-            let many = case.k >= 48 && case.m.max(case.n) >= 32;
+            let many = case.k >= 48 && case.m.max(case.n) >= 28;
             for halves in [false, true].into_iter().take(1 + usize::from(many)) {
                 let processor = Processor { first_level_ways: 8, second_level: 1 << 20, halves };
                 prepared.compute(|product| {
@@ -71,8 +71,9 @@ fn every_edge_of_a_low_tile() {
 /// Half tiles of 7 rows, and lower ones at the end, with B in place, kept, and packed first.
 #[test]
 fn every_edge_of_a_half_tile() {
-    let shapes = [32, 33, 34, 35, 36, 41, 42, 48].into_iter();
+    let shapes = [28, 29, 32, 33, 34, 35, 36, 41, 42, 48].into_iter();
     let shapes = shapes.flat_map(|m| [(m, 33, 160), (m, 64, 600), (m, 31, LONG_STEPS)]);
+    let shapes = shapes.chain([(57, 33, 300), (58, 80, 600), (63, 100, 250)]);
     on_every_engine(shapes.flat_map(|(m, n, k)| {
         let layouts = [Layout::Rows, Layout::Cols, Layout::Sparse].into_iter();
         let layouts = layouts.flat_map(|a| [(a, Layout::Rows), (a, Layout::Cols)]);
@@ -173,6 +174,8 @@ fn blocks_of_rows_and_columns_change_no_bit() {
         // A B that only half tiles read where it lies, but for its last columns or with them.
         (40, 250, 600),
         (28, 240, 600),
+        // Several panels at a time, fewer, and last columns.
+        (40, 250, 130),
         // Streams, of which 4 rows and more are tiles where these are half ones.
         (1, 1100, 600),
         (3, 1100, 600),
@@ -269,6 +272,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     let shapes = shapes.chain([(33, 480, 300), (48, 480, 100)]);
     // More columns than use a transposed A where it lies, with steps more than 1 KiB apart.
     let shapes = shapes.chain([(301, 270, 110)]);
+    // Streams whose B is not large.
+    let shapes = shapes.chain([(1, 1000, 500), (2, 1000, 500)]);
     for (m, n, k) in shapes {
         for (a, b) in [(Layout::Rows, Layout::Rows), (Layout::Cols, Layout::Cols)] {
             let case = Case { m, n, k, a, b, beta: 1.0, finish: Finish::BiasRelu, ..PLAIN };

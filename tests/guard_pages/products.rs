@@ -47,7 +47,8 @@ fn shapes<T: Float>() -> impl Iterator<Item = Shape> {
     let short = (0..=29).flat_map(move |m| (0..=cols(m)).map(move |n| (m, n)));
     let short = short.flat_map(|(m, n)| [1, 2 + (m + n) % 17, 33].map(|k| (m, k, n)));
     let long = (1..=13).flat_map(|m| (1..=33).flat_map(move |n| [129, 400 + n].map(|k| (m, k, n))));
-    let tall = (32..=45).flat_map(|m| [31, 32, 33, 64, 65].map(|n| (m, 100 + 9 * n, n)));
+    let tall =
+        (28..=45).chain(57..=60).flat_map(|m| [31, 32, 33, 64, 65].map(|n| (m, 100 + 9 * n, n)));
     // A B too large for L2 is read many rows at a time.
     let large = [3, 6, 8].map(|m| (m, 599, 901));
     short.chain(long).chain(tall).chain((0..=40).map(|k| (5, k, 7))).chain(large)

@@ -1,20 +1,22 @@
 //! How things are timed side by side: in turn, round after round, and the median of each. A machine
 //! that slows down for a while slows all of them down. Each round has an order of its own, drawn by chance.
 //!
-//! A turn is long enough to be what a program that trains is after its first steps. Its first half is not
+//! A turn is long enough to be what a program that trains is after its first steps. Its first 10 ms are not
 //! counted: caches fill; threads of whoever came before stop looking for more work (candle's keep a
 //! core busy for 1.4 ms); and threads that slept are woken, on a virtual machine often on the core of
-//! whoever woke them, until the system balances its cores, each 4 ms.
+//! whoever woke them, from where the system moves them at a later tick, of which it has one each 4 ms.
 
 use gradkern::Rng;
 use std::time::{Duration, Instant};
 
 /// Seconds that a sample takes at least: a short function is called many times for one.
 const SAMPLE: f64 = 100e-6;
-/// Seconds of a turn that are not counted, and that are: one call at least.
+/// Seconds of a turn that are not counted, at least.
 const WARMING: f64 = 10e-3;
+/// Seconds of a turn that are counted, at least.
 const COUNTED: f64 = 5e-3;
-/// A function that takes longer gains nothing from the caches that a call before it left warm.
+/// Nothing of a turn is left uncounted where a sample takes longer: it gains little from caches and threads that are
+/// warm or awake.
 const WORTH_WARMING: f64 = 30e-3;
 
 /// One of the functions compared.
@@ -60,9 +62,16 @@ impl<'a> Contender<'a> {
 
     /// Adds a turn's samples: seconds a call.
     fn take_turn(&mut self, sample: Sample, samples: &mut Vec<f64>) {
-        let [warming, counted] = sample.of_a_turn();
-        (0..warming).for_each(|_| _ = (self.seconds)(sample.calls));
-        samples.extend((0..counted).map(|_| (self.seconds)(sample.calls) / sample.calls as f64));
+        let mut spent = 0.0;
+        while spent < sample.warming() {
+            spent += (self.seconds)(sample.calls);
+        }
+        let mut counted = 0.0;
+        while counted < COUNTED {
+            let seconds = (self.seconds)(sample.calls);
+            samples.push(seconds / sample.calls as f64);
+            counted += seconds;
+        }
     }
 }
 
@@ -73,14 +82,13 @@ struct Sample {
 }
 
 impl Sample {
-    /// How many samples of a turn are not counted, and how many are.
-    fn of_a_turn(self) -> [usize; 2] {
-        let fill = |seconds: f64| (seconds / self.seconds).ceil() as usize;
-        [if self.seconds < WORTH_WARMING { fill(WARMING) } else { 0 }, fill(COUNTED)]
+    /// Seconds of a turn that are not counted.
+    fn warming(self) -> f64 {
+        if self.seconds < WORTH_WARMING { WARMING } else { 0.0 }
     }
 
     fn seconds_of_a_turn(self) -> f64 {
-        self.of_a_turn().iter().sum::<usize>() as f64 * self.seconds
+        self.warming() + self.seconds.max(COUNTED)
     }
 }
 

@@ -28,8 +28,8 @@ const NEARER: usize = 64 << 10;
 /// The same if its vectors lie across two cache lines each, which are both loaded.
 const NEAREST: usize = 24 << 10;
 
-/// How many half tiles may read a row-major B of any size where it lies, a block of some panels after the other. A processor that
-/// has half tiles packs a vector in the time of a multiply-add, and has the time to load one more often.
+/// How many half tiles may read a row-major B of any size where it lies, a block of some panels after the other. A
+/// processor that has half tiles packs a vector in the time of a multiply-add, and has the time to load one more often.
 const HALF_TILES: usize = 8;
 
 /// Rows from which packing B a block of panels ahead pays.

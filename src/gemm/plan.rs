@@ -1,9 +1,10 @@
 //! Which way a product is computed.
 //!
 //! The ways differ in how many lanes stay idle, in what has to be transposed, and in what a tile costs
-//! beside its multiply-adds. Each is priced in vector multiply-adds, and the cheapest is taken, or, where one is known to
-//! be the fastest, that without prices. All this depends on shapes, strides and the instruction set alone. Where tiles and streams give the same bits, the
-//! processor may choose between them, too.
+//! beside its multiply-adds. Each is priced in vector multiply-adds, and the cheapest is taken, or, where
+//! one is known to be the fastest, that without prices. All this depends on shapes, strides and the
+//! instruction set alone. Where tiles and streams give the same bits, the processor may choose between
+//! them, too.
 
 use super::driver::Job;
 use super::params::{IN_PLACE_TILES, Processor, blocks_of_k, in_place_cols};
